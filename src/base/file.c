@@ -39,7 +39,7 @@ enum berth_status berth_map_open(const char *path, struct berth_map *map, struct
 {
     *map = (struct berth_map){0};
     int fd;
-    size_t size;
+    size_t size = 0;
     enum berth_status status = open_regular(path, &fd, &size, err);
     if (status != BERTH_OK)
         return status;
@@ -75,7 +75,7 @@ enum berth_status berth_file_read(const char *path, size_t limit, char **data, s
     *data = NULL;
     *size = 0;
     int fd;
-    size_t length;
+    size_t length = 0;
     enum berth_status status = open_regular(path, &fd, &length, err);
     if (status != BERTH_OK)
         return status;

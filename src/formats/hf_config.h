@@ -1,0 +1,53 @@
+/* hf_config.h: config.json as one typed description. Every field that changes the mathematics is read or refused by
+ * name; fields that do not (use_cache, transformers_version, dropout for inference ...) are known and skipped. */
+#ifndef BERTH_FORMATS_HF_CONFIG_H
+#define BERTH_FORMATS_HF_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "berth/status.h"
+
+enum berth_family { BERTH_FAMILY_BERT, BERTH_FAMILY_DISTILBERT, BERTH_FAMILY_ELECTRA };
+enum berth_activation { BERTH_ACT_GELU_ERF, BERTH_ACT_GELU_TANH, BERTH_ACT_RELU, BERTH_ACT_SILU, BERTH_ACT_TANH, BERTH_ACT_NONE };
+enum berth_problem { BERTH_PROBLEM_SINGLE_LABEL, BERTH_PROBLEM_MULTI_LABEL, BERTH_PROBLEM_REGRESSION };
+
+enum { BERTH_LABELS_MAX = 65536 };
+
+struct berth_config {
+    enum berth_family family;
+    char architecture[64];    /* architectures[0], or the family's bare model when the file does not say */
+    size_t vocab_size;        /* V */
+    size_t hidden_size;       /* C */
+    size_t embedding_size;    /* E; equals C but for ELECTRA with a projection */
+    size_t layers;            /* L */
+    size_t heads;             /* H, divides C */
+    size_t intermediate_size; /* F */
+    size_t max_positions;     /* P */
+    size_t type_vocab_size;   /* 0 for DistilBERT */
+    size_t pad_token_id;
+    enum berth_activation activation;         /* of the feed-forward layer */
+    enum berth_activation summary_activation; /* ELECTRA's head: exact gelu whatever hidden_act (see the golden README) */
+    double layer_norm_eps;
+    double hidden_dropout, attention_dropout, classifier_dropout; /* for training; resolved defaults */
+    double initializer_range;
+    enum berth_problem problem;
+    size_t labels;      /* >= 1 */
+    char **label_names; /* [labels], owned; LABEL_0 ... when the file has no id2label */
+    bool has_label_names; /* the file named them */
+};
+
+/* Reads DIR/config.json (bounded: 16 MiB, nesting 64). */
+enum berth_status berth_config_read(const char *directory, struct berth_config *config, struct berth_error *err);
+
+/* The same from memory; `name` stands in messages. For presets, fuzzing and ONNX metadata. */
+enum berth_status berth_config_parse(const char *name, const char *json, size_t size, struct berth_config *config,
+                                     struct berth_error *err);
+
+void berth_config_clear(struct berth_config *config); /* frees the labels; {0} is fine */
+
+const char *berth_family_name(enum berth_family family);         /* "bert" */
+const char *berth_activation_name(enum berth_activation activation); /* config.json's word: "gelu" */
+const char *berth_problem_name(enum berth_problem problem);      /* "single_label_classification" */
+
+#endif
