@@ -1,0 +1,81 @@
+/* encoder.h: one description of a BERT-family encoder with its classification head: configuration and typed weights.
+ * BERT, DistilBERT and ELECTRA are tables of tensor names and a few switches (families.c); nothing after this room
+ * knows which one it was, or which file the weights came from.
+ *
+ *   x   = LayerNorm(word[id] + position[p] + type[t])            E columns
+ *   x   = x . project^T + b                                      C columns, only when project is present (ELECTRA)
+ *   for each layer:
+ *       x = LayerNorm(x + attention(x . q^T, x . k^T, x . v^T) . attention_out^T + b)
+ *       x = LayerNorm(x + act(x . ffn_in^T + b) . ffn_out^T + b)
+ *   pooled = pooler_act(x[first token] . pooler^T + b)
+ *   logits = pooled . classifier^T + b */
+#ifndef BERTH_MODEL_ENCODER_H
+#define BERTH_MODEL_ENCODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "berth/status.h"
+#include "formats/checkpoint.h"
+#include "formats/hf_config.h"
+#include "formats/tensor.h"
+
+/* Weights are views (F32, F16 or BF16) on the checkpoint or on memory the encoder owns. Absent: data == NULL. */
+struct berth_linear {
+    struct berth_tensor weight; /* [out, in] */
+    struct berth_tensor bias;   /* [out] */
+};
+
+struct berth_norm {
+    struct berth_tensor gamma; /* [C] */
+    struct berth_tensor beta;  /* [C] */
+};
+
+struct berth_layer {
+    struct berth_linear query, key, value; /* [C, C] */
+    struct berth_linear attention_out;     /* [C, C] */
+    struct berth_norm attention_norm;      /* [C] */
+    struct berth_linear ffn_in;            /* [F, C] */
+    struct berth_linear ffn_out;           /* [C, F] */
+    struct berth_norm ffn_norm;            /* [C] */
+};
+
+struct berth_encoder {
+    struct berth_config config;           /* owned */
+    struct berth_tensor word_embedding;   /* [V, E] */
+    struct berth_tensor position_embedding; /* [P, E] */
+    struct berth_tensor type_embedding;   /* [type_vocab_size, E]; absent for DistilBERT */
+    struct berth_norm embedding_norm;     /* [E] */
+    struct berth_linear project;          /* [C, E]; absent unless E != C */
+    struct berth_layer *layers;           /* [L], owned */
+    struct berth_linear pooler;           /* [C, C]; absent without a head */
+    enum berth_activation pooler_act;     /* BERT tanh, DistilBERT relu, ELECTRA exact gelu */
+    struct berth_linear classifier;       /* [labels, C]; absent without a head */
+    bool has_head;                        /* pooler and classifier are present */
+    size_t parameters;                    /* numbers in the weights used */
+    struct berth_checkpoint *checkpoint;  /* owned; NULL for random weights */
+    void *memory;                         /* owned weights of a random model; NULL otherwise */
+};
+
+/* Opens config.json and the weights of a model directory. Missing or mis-shaped tensors are refused by name with both shapes;
+ * extra ones (pre-training heads, position_ids) are ignored. A checkpoint without a classifier opens with has_head false. */
+enum berth_status berth_encoder_open(const char *directory, struct berth_encoder **encoder, struct berth_error *err);
+
+/* The same over an already parsed configuration (taken: cleared in the caller) and checkpoint (taken, also on failure). */
+enum berth_status berth_encoder_bind(struct berth_config *config, struct berth_checkpoint *checkpoint, const char *name,
+                                     struct berth_encoder **encoder, struct berth_error *err);
+
+/* A published architecture with seeded random weights (normal, initializer_range), two labels: "bert-base", ... ; "bert-base@7" sets the seed.
+ * The same name gives the same weights on every machine. */
+enum berth_status berth_encoder_random(const char *preset, struct berth_encoder **encoder, struct berth_error *err);
+
+/* Names of the presets, NULL-terminated, static. */
+const char *const *berth_encoder_presets(void);
+
+void berth_encoder_free(struct berth_encoder *encoder); /* NULL and half-built are fine */
+
+/* The resident pages of the stored weights may leave memory (all views stay valid). */
+void berth_encoder_forget(const struct berth_encoder *encoder);
+
+#endif
