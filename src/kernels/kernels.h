@@ -33,10 +33,12 @@ struct berth_gemm_f32 {
     float *scratch;        /* gemm_f32_scratch(m, k) floats, 64-byte aligned; one per thread */
 };
 
-/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for token i. */
+/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for query i. */
 struct berth_attention_f32 {
-    float *out;           /* [T, D], row stride out_stride */
-    const float *q, *k, *v; /* [T, D], row stride qkv_stride */
+    float *out;           /* [queries, D], row stride out_stride */
+    const float *q;       /* [queries, D], row stride qkv_stride */
+    const float *k, *v;   /* [T, D], row stride qkv_stride */
+    size_t queries;       /* T, or fewer: only the first tokens' rows are wanted */
     size_t t, d;
     size_t out_stride, qkv_stride;
     float scale;
