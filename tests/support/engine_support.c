@@ -228,6 +228,14 @@ struct support_tensor *support_model_find(struct support_model *model, const cha
     return NULL;
 }
 
+void support_model_replace(struct support_model *model, const char *from, const char *to)
+{
+    char rest[sizeof model->config], *at = strstr(model->config, from);
+    assert_non_null(at);
+    snprintf(rest, sizeof rest, "%s", at + strlen(from));
+    snprintf(at, sizeof model->config - (size_t)(at - model->config), "%s%s", to, rest);
+}
+
 void support_model_write(struct support_model *model)
 {
     struct berth_tensor tensors[SUPPORT_TENSORS];

@@ -69,6 +69,7 @@ struct support_model {
 /* Fills in a sound model; the test changes what it wants, then writes it. */
 void support_model_init(struct support_model *model);
 struct support_tensor *support_model_find(struct support_model *model, const char *name);
+void support_model_replace(struct support_model *model, const char *from, const char *to); /* in config.json */
 void support_model_write(struct support_model *model);
 void support_model_clear(struct support_model *model); /* removes the folder */
 
