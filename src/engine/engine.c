@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/steps.h"
 
@@ -221,7 +222,10 @@ enum berth_status berth_engine_run(struct berth_engine *engine, const struct ber
         const struct berth_step *step = &plan->steps[i];
         if (!berth_step_runs(step, first_only) || !is_wanted(step, outputs))
             continue;
+        uint64_t start = outputs->step_ns ? berth_clock_ns() : 0;
         berth_stage_run(stage, step);
+        if (outputs->step_ns)
+            outputs->step_ns[i] += berth_clock_ns() - start;
         if (step->hidden_state && hidden) {
             copy_slot(engine, step->out, hidden);
             hidden += stage->tokens * plan->hidden;

@@ -23,11 +23,12 @@ struct berth_batch {
 
 /* Where results go; NULL members are not computed or copied. */
 struct berth_outputs {
-    float *logits; /* [texts, labels] */
-    float *pooled; /* [texts, C]: what the last linear layer sees */
-    float *first;  /* [texts, C]: last hidden state of the first token */
-    float *tokens; /* [tokens, C]: last hidden state */
-    float *hidden; /* [L + 1, tokens, C]: embedding output and every layer's (for tests and analysis) */
+    float *logits;     /* [texts, labels] */
+    float *pooled;     /* [texts, C]: what the last linear layer sees */
+    float *first;      /* [texts, C]: last hidden state of the first token */
+    float *tokens;     /* [tokens, C]: last hidden state */
+    float *hidden;     /* [L + 1, tokens, C]: embedding output and every layer's (for tests and analysis) */
+    uint64_t *step_ns; /* [step_count]: the time each step of the plan took is added (for profiles) */
 };
 
 struct berth_engine;
@@ -43,8 +44,9 @@ size_t berth_engine_max_texts(const struct berth_engine *engine);
 size_t berth_engine_threads(const struct berth_engine *engine);
 size_t berth_engine_bytes(const struct berth_engine *engine); /* workspace and scratch */
 
-/* Runs one batch. One call at a time per engine. Ids, types and positions outside the model's tables are
- * refused by value, as are batches beyond the bounds, and results that are not finite. */
+/* Runs one batch. When neither tokens nor hidden is asked for, the last layer is computed for first tokens
+ * only. One call at a time per engine. Ids, types and positions outside the model's tables are refused by
+ * value, as are batches beyond the bounds, and results that are not finite. */
 enum berth_status berth_engine_run(struct berth_engine *engine, const struct berth_batch *batch,
                                    const struct berth_outputs *outputs, struct berth_error *err);
 

@@ -78,7 +78,7 @@ static bool answer(const char *directory)
     struct berth_plan *plan = NULL;
     struct berth_engine *engine = NULL;
     struct berth_team *team = NULL;
-    struct berth_error err;
+    struct berth_error err = {0};
     int32_t ids[3] = {1, 2, 3};
     size_t offsets[2] = {0, 3};
     float logits[2];
@@ -114,10 +114,8 @@ static void open_each_allocation_failing_is_an_error_without_leak(void **state)
     for (long i = 0; i < needed; i++) {
         atomic_store(&calls, 0);
         atomic_store(&fail_at, i);
-        bool answered = answer(model.directory);
+        answer(model.directory); /* may succeed: libc does without some of its own */
         atomic_store(&fail_at, -1);
-        if (answered) /* libc itself may do without: a stream's buffer */
-            continue;
     }
     assert_true(answer(model.directory));
     support_model_clear(&model);

@@ -1,5 +1,6 @@
-/* test_models.c: every reference checkpoint, every batch, every instruction-set level of this machine: logits, pooled, first
- * hidden state and hidden states against the reference; and the same checker must reject models that are wrong. */
+/* test_models.c: every reference checkpoint, every batch, every instruction-set level of this machine:
+ * logits, pooled, first hidden state and hidden states against the reference; and the same checker must
+ * reject models that are wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,9 +53,10 @@ static double distance_to(const json_t *golden, const char *key, const float *go
     return distance;
 }
 
-/* Distance of all hidden states of the batch they are recorded for; its padded positions are not looked at. */
-static double distance_hidden(const char *path, const struct support_batch *batch, const struct berth_plan *plan,
-                              const float *hidden, size_t *compared)
+/* Distance of all hidden states of the batch they are recorded for; its padded positions are not looked at.
+ */
+static double distance_hidden(const char *path, const struct support_batch *batch,
+                              const struct berth_plan *plan, const float *hidden, size_t *compared)
 {
     struct berth_checkpoint *file;
     struct berth_error err;
@@ -71,7 +73,8 @@ static double distance_hidden(const char *path, const struct support_batch *batc
         assert_int_equal(tensor->elements, batch->batch.texts * batch->width * c);
         berth_tensor_read_f32(tensor, 0, tensor->elements, want);
         for (size_t i = 0; i < tokens * c; i++) {
-            double error = fabs((double)hidden[layer * tokens * c + i] - want[batch->source[i / c] * c + i % c]);
+            double error =
+                fabs((double)hidden[layer * tokens * c + i] - want[batch->source[i / c] * c + i % c]);
             largest = error <= largest ? largest : error;
         }
         *compared += tokens * c;
@@ -95,8 +98,8 @@ static void keep_largest(double *largest, double value)
 /* The negative control's handle: how a batch is spoilt before it is run. */
 enum spoil { SPOIL_NOTHING, SPOIL_POSITIONS };
 
-static void check_batch(struct support_runner *runner, const json_t *golden, const char *directory, enum spoil spoil,
-                        struct tally *tally)
+static void check_batch(struct support_runner *runner, const json_t *golden, const char *directory,
+                        enum spoil spoil, struct tally *tally)
 {
     struct berth_error err;
     struct support_batch batch;
@@ -108,10 +111,14 @@ static void check_batch(struct support_runner *runner, const json_t *golden, con
         batch.positions[i] = (int32_t)(((size_t)batch.positions[i] + 1) % plan->max_positions);
     allocate_results(&all, plan, texts, tokens);
     allocate_results(&brief, plan, texts, tokens);
-    struct berth_outputs everything = {all.logits, all.pooled, all.first, all.tokens, all.hidden};
+    struct berth_outputs everything = {.logits = all.logits,
+                                       .pooled = all.pooled,
+                                       .first = all.first,
+                                       .tokens = all.tokens,
+                                       .hidden = all.hidden};
     if (berth_engine_run(runner->engine, &batch.batch, &everything, &err) != BERTH_OK)
         fail_msg("%s", err.message);
-    struct berth_outputs first_only = {brief.logits, brief.pooled, brief.first, NULL, NULL};
+    struct berth_outputs first_only = {.logits = brief.logits, .pooled = brief.pooled, .first = brief.first};
     if (berth_engine_run(runner->engine, &batch.batch, &first_only, &err) != BERTH_OK)
         fail_msg("%s", err.message);
 
@@ -137,7 +144,7 @@ static void check_batch(struct support_runner *runner, const json_t *golden, con
 static struct tally check_model(const char *directory, struct berth_encoder *encoder, enum berth_isa isa,
                                 enum spoil spoil)
 {
-    char path[600];
+    char path[700];
     struct tally tally = {0};
     struct support_runner runner;
     snprintf(path, sizeof path, "%s/golden.json", directory);

@@ -83,8 +83,8 @@ static void check_trained(const char *name, enum berth_isa isa)
     for (size_t i = 0; i < s.count; i++)
         right += (logits[2 * i + 1] > logits[2 * i]) == s.labels[i];
     double accuracy = (double)right / (double)s.count;
-    printf("%-24s %-7s logits %.1e  accuracy %.4f  (%zu sentences)\n", name, berth_isa_name(isa), distance, accuracy,
-           s.count);
+    printf("%-24s %-7s logits %.1e  accuracy %.4f  (%zu sentences)\n", name, berth_isa_name(isa), distance,
+           accuracy, s.count);
     assert_true(distance <= bound);
     assert_float_equal(accuracy, json_number_value(json_object_get(golden, "dev_accuracy")), 1e-4);
     /* The checker rejects a wrong answer: the sentences shifted by one. */

@@ -58,7 +58,8 @@ enum berth_isa support_best_isa(void)
     return cpu.best;
 }
 
-/* --- batches ---------------------------------------------------------------------------------------------------- */
+/* --- batches
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void allocate_batch(struct support_batch *batch, size_t texts, size_t tokens)
 {
@@ -78,7 +79,8 @@ static void allocate_batch(struct support_batch *batch, size_t texts, size_t tok
 
 void support_batch_from_json(struct support_batch *batch, const json_t *golden)
 {
-    const json_t *ids = json_object_get(golden, "input_ids"), *types = json_object_get(golden, "token_type_ids"),
+    const json_t *ids = json_object_get(golden, "input_ids"),
+                 *types = json_object_get(golden, "token_type_ids"),
                  *mask = json_object_get(golden, "attention_mask");
     size_t texts = json_array_size(ids), width = json_array_size(json_array_get(ids, 0)), n = 0;
     allocate_batch(batch, texts, texts * width);
@@ -96,7 +98,8 @@ void support_batch_from_json(struct support_batch *batch, const json_t *golden)
     }
 }
 
-void support_batch_random(struct support_batch *batch, const size_t *lengths, size_t texts, size_t vocab, unsigned seed)
+void support_batch_random(struct support_batch *batch, const size_t *lengths, size_t texts, size_t vocab,
+                          unsigned seed)
 {
     size_t tokens = 0;
     for (size_t i = 0; i < texts; i++)
@@ -124,7 +127,8 @@ void support_batch_clear(struct support_batch *batch)
     *batch = (struct support_batch){0};
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------ */
+/* --- numbers
+ * ------------------------------------------------------------------------------------------------------ */
 
 double support_distance(const float *got, const double *want, size_t count)
 {
@@ -158,7 +162,8 @@ size_t support_numbers(const json_t *array, double **values)
     return flatten(array, *values);
 }
 
-/* --- tiny models ---------------------------------------------------------------------------------------------------- */
+/* --- tiny models
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void add_tensor(struct support_model *model, const char *name, size_t rows, size_t columns)
 {
@@ -180,7 +185,7 @@ static void add_tensor(struct support_model *model, const char *name, size_t row
 
 static void add_pair(struct support_model *model, const char *stem, size_t rows, size_t columns)
 {
-    char name[96];
+    char name[128];
     snprintf(name, sizeof name, "%s.weight", stem);
     add_tensor(model, name, rows, columns);
     snprintf(name, sizeof name, "%s.bias", stem);
@@ -193,16 +198,18 @@ void support_model_init(struct support_model *model)
         const char *stem;
         size_t rows, columns;
     } layer[] = {
-        {"attention.self.query", SUPPORT_C, SUPPORT_C},    {"attention.self.key", SUPPORT_C, SUPPORT_C},
-        {"attention.self.value", SUPPORT_C, SUPPORT_C},    {"attention.output.dense", SUPPORT_C, SUPPORT_C},
-        {"attention.output.LayerNorm", SUPPORT_C, 0},      {"intermediate.dense", SUPPORT_F, SUPPORT_C},
-        {"output.dense", SUPPORT_C, SUPPORT_F},            {"output.LayerNorm", SUPPORT_C, 0},
+        {"attention.self.query", SUPPORT_C, SUPPORT_C}, {"attention.self.key", SUPPORT_C, SUPPORT_C},
+        {"attention.self.value", SUPPORT_C, SUPPORT_C}, {"attention.output.dense", SUPPORT_C, SUPPORT_C},
+        {"attention.output.LayerNorm", SUPPORT_C, 0},   {"intermediate.dense", SUPPORT_F, SUPPORT_C},
+        {"output.dense", SUPPORT_C, SUPPORT_F},         {"output.LayerNorm", SUPPORT_C, 0},
     };
     *model = (struct support_model){.directory = "/tmp/berth_test_XXXXXX"};
     assert_non_null(mkdtemp(model->directory));
     snprintf(model->config, sizeof model->config,
-             "{\"architectures\": [\"BertForSequenceClassification\"], \"model_type\": \"bert\", \"vocab_size\": %d,"
-             " \"hidden_size\": %d, \"num_attention_heads\": %d, \"num_hidden_layers\": %d, \"intermediate_size\": %d,"
+             "{\"architectures\": [\"BertForSequenceClassification\"], \"model_type\": \"bert\", "
+             "\"vocab_size\": %d,"
+             " \"hidden_size\": %d, \"num_attention_heads\": %d, \"num_hidden_layers\": %d, "
+             "\"intermediate_size\": %d,"
              " \"max_position_embeddings\": %d, \"type_vocab_size\": 2, \"hidden_act\": \"gelu\"}",
              SUPPORT_V, SUPPORT_C, SUPPORT_H, SUPPORT_L, SUPPORT_F, SUPPORT_P);
     add_tensor(model, "bert.embeddings.word_embeddings.weight", SUPPORT_V, SUPPORT_C);
@@ -247,7 +254,8 @@ void support_model_write(struct support_model *model)
         if (from->name[0] == 0)
             continue; /* left out by the test */
         struct berth_tensor *to = &tensors[count++];
-        *to = (struct berth_tensor){.name = from->name, .dtype = BERTH_DTYPE_F32, .rank = from->rank, .data = from->data};
+        *to = (struct berth_tensor){
+            .name = from->name, .dtype = BERTH_DTYPE_F32, .rank = from->rank, .data = from->data};
         to->shape[0] = from->shape[0];
         to->shape[1] = from->shape[1];
         to->elements = from->shape[0] * (from->rank == 2 ? from->shape[1] : 1);

@@ -1,5 +1,5 @@
-/* engine_support.h: what the tests of model, plan and engine share: a runner from a model to numbers, golden batches,
- * and tiny checkpoints written to a temporary folder. */
+/* engine_support.h: what the tests of model, plan and engine share: a runner from a model to numbers, golden
+ * batches, and tiny checkpoints written to a temporary folder. */
 #ifndef BERTH_TESTS_ENGINE_SUPPORT_H
 #define BERTH_TESTS_ENGINE_SUPPORT_H
 
@@ -9,8 +9,8 @@
 
 #include "engine/engine.h"
 
-/* "SHARED/relative" in text; false (after printing a SKIP line) when it does not exist. SHARED is $BERTH_SHARED, or ../shared
- * beside $BERTH_SOURCE, or beside the current folder. */
+/* "SHARED/relative" in text; false (after printing a SKIP line) when it does not exist. SHARED is
+ * $BERTH_SHARED, or ../shared beside $BERTH_SOURCE, or beside the current folder. */
 bool support_shared(const char *test, const char *relative, char *text, size_t size);
 
 /* A plan and an engine over it. */
@@ -41,7 +41,8 @@ struct support_batch {
 void support_batch_from_json(struct support_batch *batch, const json_t *golden);
 
 /* `texts` texts with lengths[i] pseudo-random ids below `vocab`. */
-void support_batch_random(struct support_batch *batch, const size_t *lengths, size_t texts, size_t vocab, unsigned seed);
+void support_batch_random(struct support_batch *batch, const size_t *lengths, size_t texts, size_t vocab,
+                          unsigned seed);
 void support_batch_clear(struct support_batch *batch);
 
 /* Largest |got - want|; NaN counts as infinity. */
@@ -57,7 +58,15 @@ struct support_tensor {
     float *data;
 };
 
-enum { SUPPORT_V = 11, SUPPORT_P = 7, SUPPORT_C = 8, SUPPORT_H = 2, SUPPORT_F = 12, SUPPORT_L = 2, SUPPORT_TENSORS = 64 };
+enum {
+    SUPPORT_V = 11,
+    SUPPORT_P = 7,
+    SUPPORT_C = 8,
+    SUPPORT_H = 2,
+    SUPPORT_F = 12,
+    SUPPORT_L = 2,
+    SUPPORT_TENSORS = 64
+};
 
 struct support_model {
     char directory[128];
@@ -69,7 +78,8 @@ struct support_model {
 /* Fills in a sound model; the test changes what it wants, then writes it. */
 void support_model_init(struct support_model *model);
 struct support_tensor *support_model_find(struct support_model *model, const char *name);
-void support_model_replace(struct support_model *model, const char *from, const char *to); /* in config.json */
+void support_model_replace(struct support_model *model, const char *from,
+                           const char *to); /* in config.json */
 void support_model_write(struct support_model *model);
 void support_model_clear(struct support_model *model); /* removes the folder */
 

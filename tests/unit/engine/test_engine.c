@@ -1,4 +1,5 @@
-/* test_engine.c: the same text gives the same bits whatever is around it, and batches that make no sense are refused. */
+/* test_engine.c: the same text gives the same bits whatever is around it, and batches that make no sense are
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,8 +25,8 @@ static struct berth_encoder *open_random(const char *preset)
 }
 
 /* Logits and first hidden states of the batch, with every token computed or only the first. */
-static void run_batch(struct support_runner *runner, const struct berth_batch *batch, float *logits, float *first,
-                      bool all_tokens)
+static void run_batch(struct support_runner *runner, const struct berth_batch *batch, float *logits,
+                      float *first, bool all_tokens)
 {
     struct berth_error err;
     float *tokens = calloc(batch->offsets[batch->texts] * runner->plan->hidden, sizeof *tokens);

@@ -55,12 +55,14 @@ static void open_sound_model_binds_every_weight(void **state)
     struct berth_encoder *encoder = open_sound(model);
     size_t parameters = 0;
     for (size_t i = 0; i < model->count; i++)
-        parameters += model->tensors[i].shape[0] * (model->tensors[i].rank == 2 ? model->tensors[i].shape[1] : 1);
+        parameters +=
+            model->tensors[i].shape[0] * (model->tensors[i].rank == 2 ? model->tensors[i].shape[1] : 1);
     assert_true(encoder->has_head);
     assert_int_equal(encoder->parameters, parameters);
     float value;
     berth_encoder_read(encoder, &encoder->layers[1].ffn_in.weight, 5, 1, &value);
-    assert_true(value == support_model_find(model, "bert.encoder.layer.1.intermediate.dense.weight")->data[5]);
+    assert_true(value ==
+                support_model_find(model, "bert.encoder.layer.1.intermediate.dense.weight")->data[5]);
     berth_encoder_free(encoder);
 }
 
@@ -103,10 +105,13 @@ static void open_bare_encoder_has_no_head_but_keeps_its_pooler(void **state)
 
 static void open_missing_tensors_are_refused_by_name(void **state)
 {
-    static const char *const names[] = {
-        "bert.embeddings.position_embeddings.weight", "bert.embeddings.LayerNorm.bias",
-        "bert.encoder.layer.1.attention.self.key.weight", "bert.encoder.layer.0.output.dense.bias", "bert.pooler.dense.weight",
-        "classifier.bias", "bert.embeddings.word_embeddings.weight"};
+    static const char *const names[] = {"bert.embeddings.position_embeddings.weight",
+                                        "bert.embeddings.LayerNorm.bias",
+                                        "bert.encoder.layer.1.attention.self.key.weight",
+                                        "bert.encoder.layer.0.output.dense.bias",
+                                        "bert.pooler.dense.weight",
+                                        "classifier.bias",
+                                        "bert.embeddings.word_embeddings.weight"};
     struct support_model *model = *state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct support_tensor *tensor = support_model_find(model, names[i]);
@@ -119,7 +124,8 @@ static void open_missing_tensors_are_refused_by_name(void **state)
 static void open_wrong_shapes_are_refused_with_both_shapes(void **state)
 {
     struct support_model *model = *state;
-    struct support_tensor *tensor = support_model_find(model, "bert.encoder.layer.0.intermediate.dense.weight");
+    struct support_tensor *tensor =
+        support_model_find(model, "bert.encoder.layer.0.intermediate.dense.weight");
     tensor->shape[0] = SUPPORT_C;
     tensor->shape[1] = SUPPORT_F;
     open_refused(model, "bert.encoder.layer.0.intermediate.dense.weight", "f32[8,12]");
@@ -152,7 +158,8 @@ static void open_impossible_sizes_are_refused(void **state)
     open_refused(model, "900", NULL);
 }
 
-/* --- random models ------------------------------------------------------------------------------------------------ */
+/* --- random models
+ * ------------------------------------------------------------------------------------------------ */
 
 static struct berth_encoder *open_random(const char *preset)
 {
@@ -170,8 +177,8 @@ static void random_presets_have_the_published_number_of_parameters(void **state)
         const char *name;
         size_t parameters;
     } published[] = {
-        {"bert-tiny", 4386178},      {"bert-mini", 11171074},   {"bert-small", 28764674},
-        {"bert-base", 109483778},    {"distilbert", 66955010}, {"electra-small", 13549314},
+        {"bert-tiny", 4386178},   {"bert-mini", 11171074},  {"bert-small", 28764674},
+        {"bert-base", 109483778}, {"distilbert", 66955010}, {"electra-small", 13549314},
     };
     for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
         struct berth_encoder *encoder = open_random(published[i].name);
@@ -185,7 +192,8 @@ static void random_presets_have_the_published_number_of_parameters(void **state)
 static void random_same_name_gives_same_weights_and_other_seeds_do_not(void **state)
 {
     (void)state;
-    struct berth_encoder *a = open_random("bert-tiny"), *b = open_random("bert-tiny@1"), *c = open_random("bert-tiny@7");
+    struct berth_encoder *a = open_random("bert-tiny"), *b = open_random("bert-tiny@1"),
+                         *c = open_random("bert-tiny@7");
     float x[64], y[64], z[64];
     berth_encoder_read(a, &a->layers[0].query.weight, 100, 64, x);
     berth_encoder_read(b, &b->layers[0].query.weight, 132, 32, y + 32);
@@ -212,7 +220,8 @@ static void random_weights_have_the_deviation_of_the_configuration(void **state)
         sum += x[i];
         squares += (double)x[i] * x[i];
     }
-    /* The mean of N values deviates by range / sqrt(N), their square by range^2 sqrt(2 / N): five deviations. */
+    /* The mean of N values deviates by range / sqrt(N), their square by range^2 sqrt(2 / N): five deviations.
+     */
     assert_true(sum / N < 5 * 0.02 / 128 && sum / N > -5 * 0.02 / 128);
     assert_float_equal(squares / N, 0.0004, 5 * 0.0004 * 1.42 / 128);
     berth_encoder_read(encoder, &encoder->layers[0].ffn_norm.gamma, 0, 128, x);
@@ -224,7 +233,13 @@ static void random_weights_have_the_deviation_of_the_configuration(void **state)
 static void random_unknown_names_and_seeds_are_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", "bert", "bert-base@", "bert-base@x", "bert-base@-1", "bert-base@1 ", "@1",
+    static const char *const names[] = {"",
+                                        "bert",
+                                        "bert-base@",
+                                        "bert-base@x",
+                                        "bert-base@-1",
+                                        "bert-base@1 ",
+                                        "@1",
                                         "bert-base@123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct berth_encoder *encoder;
@@ -241,7 +256,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(open_sound_model_binds_every_weight, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_without_prefix_binds_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_gamma_and_beta_names_binds_the_same, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(open_bare_encoder_has_no_head_but_keeps_its_pooler, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(open_bare_encoder_has_no_head_but_keeps_its_pooler, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(open_missing_tensors_are_refused_by_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_wrong_shapes_are_refused_with_both_shapes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_vocabulary_size_that_differs_is_refused, set_up, tear_down),

@@ -1,4 +1,5 @@
-/* test_plan.c: packing shares out without changing a bit, refuses what is not finite, and the bill adds up. */
+/* test_plan.c: packing shares out without changing a bit, refuses what is not finite, and the bill adds up.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,10 +50,13 @@ static void new_any_number_of_threads_packs_the_same_bytes(void **state)
 static void new_weights_that_are_not_finite_are_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "bert.embeddings.word_embeddings.weight", "bert.embeddings.token_type_embeddings.weight",
-        "bert.encoder.layer.1.attention.self.value.weight", "bert.encoder.layer.0.attention.self.query.bias",
-        "bert.encoder.layer.0.output.LayerNorm.weight", "bert.encoder.layer.1.output.dense.weight", "classifier.bias"};
+    static const char *const names[] = {"bert.embeddings.word_embeddings.weight",
+                                        "bert.embeddings.token_type_embeddings.weight",
+                                        "bert.encoder.layer.1.attention.self.value.weight",
+                                        "bert.encoder.layer.0.attention.self.query.bias",
+                                        "bert.encoder.layer.0.output.LayerNorm.weight",
+                                        "bert.encoder.layer.1.output.dense.weight",
+                                        "classifier.bias"};
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     struct support_model model;
     support_model_init(&model);
@@ -61,7 +65,8 @@ static void new_weights_that_are_not_finite_are_refused_by_name(void **state)
         struct berth_plan *plan;
         struct berth_error err;
         struct support_tensor *tensor = support_model_find(&model, names[i]);
-        float *last = &tensor->data[tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1) - 1], kept = *last;
+        float *last = &tensor->data[tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1) - 1],
+              kept = *last;
         *last = bad[i % 3];
         support_model_write(&model);
         assert_int_equal(berth_encoder_open(model.directory, &encoder, &err), BERTH_OK);
