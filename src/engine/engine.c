@@ -68,6 +68,11 @@ enum berth_status berth_engine_new(const struct berth_plan *plan, size_t threads
     engine->stage.threads = threads;
     engine->stage.scratch_floats = berth_stage_scratch(plan, max_tokens);
     size_t need = lay_out(engine);
+    if (need >= SIZE_MAX / 4) {
+        status = berth_fail(err, BERTH_LIMIT, "a batch of %zu tokens on %zu threads is beyond any memory",
+                            max_tokens, threads);
+        goto fail;
+    }
     if (!berth_arena_init(&engine->arena, need)) {
         status = berth_fail_memory(err, "the engine's workspace", need);
         goto fail;

@@ -169,7 +169,8 @@ static void add_tensor(struct support_model *model, const char *name, size_t row
 {
     assert_true(model->count < SUPPORT_TENSORS);
     struct support_tensor *tensor = &model->tensors[model->count];
-    snprintf(tensor->name, sizeof tensor->name, "%s", name);
+    assert_true(strlen(name) < sizeof tensor->name);
+    strcpy(tensor->name, name);
     tensor->rank = columns ? 2 : 1;
     tensor->shape[0] = rows;
     tensor->shape[1] = columns;

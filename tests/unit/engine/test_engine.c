@@ -227,7 +227,7 @@ static void new_impossible_sizes_are_refused(void **state)
     support_runner_open(&runner, open_random("bert-tiny"), support_best_isa(), 1, 8);
     assert_int_equal(berth_engine_new(runner.plan, 0, 8, 0, &engine, &err), BERTH_INVALID_ARGUMENT);
     assert_int_equal(berth_engine_new(runner.plan, 1, 0, 0, &engine, &err), BERTH_INVALID_ARGUMENT);
-    assert_int_equal(berth_engine_new(runner.plan, 1, SIZE_MAX / 8, 0, &engine, &err), BERTH_NO_MEMORY);
+    assert_int_equal(berth_engine_new(runner.plan, 1, SIZE_MAX / 8, 0, &engine, &err), BERTH_LIMIT);
     assert_null(engine);
     support_runner_close(&runner);
 }
