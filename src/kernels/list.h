@@ -9,7 +9,8 @@
  * first. */
 #define BERTH_KERNEL_LEVELS_PORTABLE(X) X(ref, BERTH_ISA_SCALAR, "4x16", 16)
 #if defined(__x86_64__)
-#define BERTH_KERNEL_LEVELS_X86(X)
+#define BERTH_KERNEL_LEVELS_X86(X) \
+    X(avx2, BERTH_ISA_AVX2, "6x16", 16) X(avx512, BERTH_ISA_AVX512, "14x32", 32)
 #else
 #define BERTH_KERNEL_LEVELS_X86(X)
 #endif
