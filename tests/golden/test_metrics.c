@@ -1,4 +1,5 @@
-/* test_metrics.c: every metric against scikit-learn's and SciPy's values, to 1e-12; and that the comparison can fail. */
+/* test_metrics.c: every metric against scikit-learn's and SciPy's values, to 1e-12; and that the comparison
+ * can fail. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@ static double number_at(const json_t *array, size_t i)
     return json_number_value(json_array_get(array, i));
 }
 
-/* Whether `have` is the case's expected value; a null there means undefined. An absent key is a wrong call. */
+/* Whether `have` is the case's expected value; a null there means undefined. An absent key is a wrong call.
+ */
 static bool agrees(const json_t *expected, const char *key, double have)
 {
     const json_t *want = json_object_get(expected, key);
@@ -32,7 +34,8 @@ static bool agrees(const json_t *expected, const char *key, double have)
 
 static struct berth_tally tally_case(const json_t *test)
 {
-    const json_t *labels = json_object_get(test, "labels"), *predictions = json_object_get(test, "predictions");
+    const json_t *labels = json_object_get(test, "labels"),
+                 *predictions = json_object_get(test, "predictions");
     struct berth_tally tally;
     assert_true(berth_tally_init(&tally, (size_t)json_integer_value(json_object_get(test, "num_classes"))));
     for (size_t i = 0; i < json_array_size(labels); i++)
@@ -59,7 +62,8 @@ static void check_classification(const json_t *test)
 static void check_regression(const json_t *test)
 {
     const json_t *expected = json_object_get(test, "expected");
-    const json_t *labels = json_object_get(test, "labels"), *predictions = json_object_get(test, "predictions");
+    const json_t *labels = json_object_get(test, "labels"),
+                 *predictions = json_object_get(test, "predictions");
     size_t n = json_array_size(labels);
     double *x = calloc(n, sizeof *x), *y = calloc(n, sizeof *y), spearman;
     assert_true(x && y);
@@ -82,7 +86,8 @@ static size_t each_case(const char *kind, void (*check)(const json_t *))
 {
     size_t i, count = 0;
     json_t *test;
-    json_array_foreach(cases, i, test) {
+    json_array_foreach(cases, i, test)
+    {
         if (strcmp(json_string_value(json_object_get(test, "kind")), kind) == 0) {
             check(test);
             count++;

@@ -30,7 +30,8 @@ static const struct published files[] = {
     {"wnli", "data/glue/WNLI/dev.tsv", 71, true},     {"wnli", "data/glue/WNLI/test.tsv", 146, false},
 };
 
-/* Reads a file to its end, checking that every record has what its task promises; returns how many there were. */
+/* Reads a file to its end, checking that every record has what its task promises; returns how many there
+ * were. */
 static size_t count_records(const struct published *file, const char *path, size_t *last_class)
 {
     struct berth_reader *reader;
@@ -84,7 +85,8 @@ static void reader_glue_test_files_with_labels_wanted_are_refused(void **state)
         struct berth_error err;
         if (!path || files[i].labels)
             continue;
-        assert_int_equal(BERTH_FORMAT, berth_reader_open_task(path, files[i].task, NULL, true, &reader, &err));
+        assert_int_equal(BERTH_FORMAT,
+                         berth_reader_open_task(path, files[i].task, NULL, true, &reader, &err));
         assert_null(reader);
         assert_non_null(strstr(err.message, "labels are needed"));
         assert_non_null(strstr(err.message, path));

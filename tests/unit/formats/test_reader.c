@@ -19,7 +19,8 @@
 static const struct berth_columns text_only = {0};
 static const struct berth_columns labelled = {.label = "label"};
 
-/* Reads all records of `bytes` and writes them as "LINE[text|pair|label]" into one string; "!MESSAGE" ends it on an error. */
+/* Reads all records of `bytes` and writes them as "LINE[text|pair|label]" into one string; "!MESSAGE" ends it
+ * on an error. */
 static char *describe(enum berth_layout layout, const struct berth_columns *columns, const char *task,
                       const void *bytes, size_t size)
 {
@@ -31,10 +32,12 @@ static char *describe(enum berth_layout layout, const struct berth_columns *colu
     size_t used = 0;
     bool end = false;
     snprintf(path, sizeof path, "%s", text_file(bytes, size));
-    enum berth_status status = task ? berth_reader_open_task(path, task, columns, columns && columns->label, &reader, &err)
-                                    : berth_reader_open(path, layout, columns, &reader, &err);
+    enum berth_status status =
+        task ? berth_reader_open_task(path, task, columns, columns && columns->label, &reader, &err)
+             : berth_reader_open(path, layout, columns, &reader, &err);
     assert_true((status == BERTH_OK) == (reader != NULL));
-    while (status == BERTH_OK && (status = berth_reader_next(reader, &record, &end, &err)) == BERTH_OK && !end) {
+    while (status == BERTH_OK && (status = berth_reader_next(reader, &record, &end, &err)) == BERTH_OK &&
+           !end) {
         used += (size_t)snprintf(out + used, sizeof out - used, "%zu[", record.line);
         memcpy(out + used, record.text.text, record.text.size);
         used += record.text.size;
@@ -77,7 +80,12 @@ static void lines_keep_spaces_and_lose_line_ends(void **state)
 static void lines_byte_order_mark_is_dropped_once(void **state)
 {
     (void)state;
-    assert_string_equal("1[a]2[\xef\xbb\xbf" "b]", LINES("\xef\xbb\xbf" "a\n\xef\xbb\xbf" "b\n"));
+    assert_string_equal(
+        "1[a]2[\xef\xbb\xbf"
+        "b]",
+        LINES("\xef\xbb\xbf"
+              "a\n\xef\xbb\xbf"
+              "b\n"));
     assert_string_equal("", LINES("\xef\xbb\xbf"));
     assert_string_equal("1[]", LINES("\xef\xbb\xbf\n"));
     assert_string_equal("1[\xef\xbb]", LINES("\xef\xbb"));
@@ -94,13 +102,17 @@ static void lines_nul_and_ill_formed_bytes_pass_through(void **state)
 static void jsonl_reads_text_pair_and_labels_of_every_type(void **state)
 {
     (void)state;
-    assert_string_equal("1[a]2[b|c]3[d]", JSONL(NULL, "{\"text\":\"a\"}\n{\"pair\":\"c\",\"text\":\"b\",\"x\":1}\r\n"
-                                                      "{\"text\":\"d\",\"pair\":null}"));
+    assert_string_equal("1[a]2[b|c]3[d]",
+                        JSONL(NULL,
+                              "{\"text\":\"a\"}\n{\"pair\":\"c\",\"text\":\"b\",\"x\":1}\r\n"
+                              "{\"text\":\"d\",\"pair\":null}"));
     assert_string_equal("1[a|x]2[a|3]3[a|true]4[a|[\"x\",\"y\"]]5[a|-0.5]",
-                        JSONL(&labelled, "{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"a\",\"label\":3}\n"
-                                         "{\"text\":\"a\",\"label\":true}\n{\"text\":\"a\",\"label\":[\"x\", \"y\"]}\n"
-                                         "{\"text\":\"a\",\"label\":-0.5}\n"));
-    assert_string_equal("1[q|p]", JSONL((&(struct berth_columns){.text = "q", .pair = "p"}), "{\"q\":\"q\",\"p\":\"p\"}"));
+                        JSONL(&labelled,
+                              "{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"a\",\"label\":3}\n"
+                              "{\"text\":\"a\",\"label\":true}\n{\"text\":\"a\",\"label\":[\"x\", \"y\"]}\n"
+                              "{\"text\":\"a\",\"label\":-0.5}\n"));
+    assert_string_equal(
+        "1[q|p]", JSONL((&(struct berth_columns){.text = "q", .pair = "p"}), "{\"q\":\"q\",\"p\":\"p\"}"));
     assert_string_equal("2[a]4[b]", JSONL(NULL, "\n{\"text\":\"a\"}\n  \n{\"text\":\"b\"}\n\n"));
 }
 
@@ -115,11 +127,25 @@ static void jsonl_ill_formed_utf8_reads_as_replacement(void **state)
 {
     (void)state;
     assert_string_equal("1[\xef\xbf\xbd]", JSONL(NULL, "{\"text\":\"\xff\"}"));
-    assert_string_equal("1[a\xef\xbf\xbd" "b\xc3\xa9]", JSONL(NULL, "{\"text\":\"a\xf0\x9f\x98" "b\xc3\xa9\"}"));
+    assert_string_equal(
+        "1[a\xef\xbf\xbd"
+        "b\xc3\xa9]",
+        JSONL(NULL,
+              "{\"text\":\"a\xf0\x9f\x98"
+              "b\xc3\xa9\"}"));
     /* Unicode's own example of maximal parts, table 3-8. */
-    assert_string_equal("1[a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd\xef\xbf\xbd" "d]",
-                        JSONL(NULL, "{\"text\":\"a\xf1\x80\x80\xe1\x80\xc2" "b\x80" "c\x80\xbf" "d\"}"));
-    assert_string_equal("1[\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd]", JSONL(NULL, "{\"text\":\"\xed\xa0\x80\"}"));
+    assert_string_equal(
+        "1[a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+        "b\xef\xbf\xbd"
+        "c\xef\xbf\xbd\xef\xbf\xbd"
+        "d]",
+        JSONL(NULL,
+              "{\"text\":\"a\xf1\x80\x80\xe1\x80\xc2"
+              "b\x80"
+              "c\x80\xbf"
+              "d\"}"));
+    assert_string_equal("1[\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd]",
+                        JSONL(NULL, "{\"text\":\"\xed\xa0\x80\"}"));
 }
 
 static void jsonl_lone_surrogate_escapes_read_as_replacement(void **state)
@@ -127,7 +153,8 @@ static void jsonl_lone_surrogate_escapes_read_as_replacement(void **state)
     (void)state;
     assert_string_equal("1[\xef\xbf\xbd]", JSONL(NULL, "{\"text\":\"\\ud800\"}"));
     assert_string_equal("1[\xef\xbf\xbdx\xef\xbf\xbd]", JSONL(NULL, "{\"text\":\"\\uDFFFx\\uDBFF\"}"));
-    assert_string_equal("1[\xef\xbf\xbd\xf0\x9f\x98\x80]", JSONL(NULL, "{\"text\":\"\\ud83d\\ud83d\\ude00\"}"));
+    assert_string_equal("1[\xef\xbf\xbd\xf0\x9f\x98\x80]",
+                        JSONL(NULL, "{\"text\":\"\\ud83d\\ud83d\\ude00\"}"));
     assert_string_equal("1[\\ud800]", JSONL(NULL, "{\"text\":\"\\\\ud800\"}"));
 }
 
@@ -137,7 +164,8 @@ static void jsonl_wrong_lines_are_refused_by_line_and_key(void **state)
     assert_string_equal("1[a]!:2: key 'text' is missing", JSONL(NULL, "{\"text\":\"a\"}\n{\"txt\":\"b\"}\n"));
     assert_string_equal("!:1: key 'text' must be a string", JSONL(NULL, "{\"text\":7}"));
     assert_string_equal("!:1: key 'pair' must be a string", JSONL(NULL, "{\"text\":\"\",\"pair\":[]}"));
-    assert_string_equal("!:1: key 'p' is missing", JSONL((&(struct berth_columns){.pair = "p"}), "{\"text\":\"\"}"));
+    assert_string_equal("!:1: key 'p' is missing",
+                        JSONL((&(struct berth_columns){.pair = "p"}), "{\"text\":\"\"}"));
     assert_string_equal("!:1: key 'label' is missing", JSONL(&labelled, "{\"text\":\"\"}"));
     assert_non_null(strstr(JSONL(&labelled, "{\"text\":\"\",\"label\":null}"), "key 'label' must be"));
     assert_non_null(strstr(JSONL(&labelled, "{\"text\":\"\",\"label\":\"a\\u0000\"}"), "NUL"));
@@ -176,7 +204,8 @@ static void tsv_quotes_are_characters(void **state)
 static void tsv_columns_are_found_by_name_in_any_place(void **state)
 {
     (void)state;
-    assert_string_equal("2[t|p|l]", TSV((&(struct berth_columns){"t", "p", "l"}), "\xef\xbb\xbfl\tx\tp\tt\r\nl\tx\tp\tt\r\n"));
+    assert_string_equal("2[t|p|l]", TSV((&(struct berth_columns){"t", "p", "l"}),
+                                        "\xef\xbb\xbfl\tx\tp\tt\r\nl\tx\tp\tt\r\n"));
     assert_string_equal("2[s]", TSV(NULL, "text\tsentence\nt\ts\n"));
     assert_string_equal("2[t]", TSV(NULL, "text\tsentences\nt\ts\n"));
     assert_string_equal("2[|]", TSV((&(struct berth_columns){.pair = "p"}), "p\ttext\n\t\n"));
@@ -188,9 +217,11 @@ static void tsv_wrong_headers_are_refused_naming_what_is_there(void **state)
 {
     (void)state;
     assert_string_equal("!: empty, a header line with the names of columns is needed", TSV(NULL, ""));
-    assert_string_equal("!: no column 'sentence' or 'text'; the header has 'a', 'b'", TSV(NULL, "a\tb\n1\t2\n"));
-    assert_string_equal("!: no column 'label' (labels are needed; GLUE's test files have none); the header has 'text'",
-                        TSV(&labelled, "text\n"));
+    assert_string_equal("!: no column 'sentence' or 'text'; the header has 'a', 'b'",
+                        TSV(NULL, "a\tb\n1\t2\n"));
+    assert_string_equal(
+        "!: no column 'label' (labels are needed; GLUE's test files have none); the header has 'text'",
+        TSV(&labelled, "text\n"));
     assert_string_equal("!: the header names column 'text' twice", TSV(NULL, "text\tx\ttext\n"));
     assert_string_equal("2[a]", TSV(NULL, "text\tx\tx\na\tb\tc\n"));
     assert_string_equal("", TSV(NULL, "text\tx\n"));
@@ -212,14 +243,16 @@ static void tsv_many_columns_cost_no_memory(void **state)
     assert_non_null(bytes);
     memset(bytes, '\t', size);
     memcpy(bytes, "text\nx", 6);
-    assert_non_null(strstr(describe(BERTH_LAYOUT_TSV, NULL, NULL, bytes, size), "want 1 columns as in the header, have"));
+    assert_non_null(
+        strstr(describe(BERTH_LAYOUT_TSV, NULL, NULL, bytes, size), "want 1 columns as in the header, have"));
     free(bytes);
 }
 
 static void csv_quotes_hold_commas_quotes_and_line_ends(void **state)
 {
     (void)state;
-    assert_string_equal("2[a,\"b\"\r\nc|1]4[|0]", CSV(&labelled, "text,label\r\n\"a,\"\"b\"\"\r\nc\",1\r\n\"\",0\r\n"));
+    assert_string_equal("2[a,\"b\"\r\nc|1]4[|0]",
+                        CSV(&labelled, "text,label\r\n\"a,\"\"b\"\"\r\nc\",1\r\n\"\",0\r\n"));
     assert_string_equal("2[x\"y\"]", CSV(NULL, "text\nx\"y\"\n"));
     assert_string_equal("2[\"]3[a\n\n]", CSV(NULL, "\"text\"\n\"\"\"\"\n\"a\n\n\""));
     assert_string_equal("4[a]", CSV((&(struct berth_columns){.text = "a\n\nb"}), "\"a\n\nb\"\na\n"));
@@ -261,10 +294,13 @@ static void task_layouts_take_their_own_columns(void **state)
     (void)state;
     assert_string_equal("1[A b.|1]2[C.|0]", TASK("cola", "gj04\t1\t\tA b.\ngj04\t0\t*\tC."));
     assert_string_equal("", TASK("cola", ""));
-    assert_string_equal("2[b|c|1]", TASK("mrpc", "\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t2\t3\tb\tc\n"));
-    assert_string_equal("2[p|h|neutral]", TASK("mnli", "index\tsentence2\tgenre\tsentence1\tlabel1\tgold_label\n"
-                                                       "0\th\tx\tp\tentailment\tneutral\n"));
-    assert_string_equal("2[q|s|entailment]", TASK("qnli", "index\tquestion\tsentence\tlabel\n0\tq\ts\tentailment\n"));
+    assert_string_equal(
+        "2[b|c|1]", TASK("mrpc", "\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t2\t3\tb\tc\n"));
+    assert_string_equal("2[p|h|neutral]", TASK("mnli",
+                                               "index\tsentence2\tgenre\tsentence1\tlabel1\tgold_label\n"
+                                               "0\th\tx\tp\tentailment\tneutral\n"));
+    assert_string_equal("2[q|s|entailment]",
+                        TASK("qnli", "index\tquestion\tsentence\tlabel\n0\tq\ts\tentailment\n"));
     assert_non_null(strstr(TASK("sst2", "index\tsentence\n0\ta\n"), "labels are needed"));
     assert_non_null(strstr(TASK("cola", "index\tsentence\n0\ta\n"), "labels are needed"));
     assert_string_equal("2[a]", describe(0, NULL, "cola", "index\tsentence\n0\ta\n", 19));
@@ -273,8 +309,9 @@ static void task_layouts_take_their_own_columns(void **state)
 static void task_qqp_broken_rows_are_skipped_as_hugging_face_does(void **state)
 {
     (void)state;
-    assert_string_equal("2[a|b|1]4[c|d|0]", TASK("qqp", "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
-                                                      "0\t1\t2\ta\tb\t1\n1\t1\t2\tbroken\n2\t1\t2\tc\td\t0\n"));
+    assert_string_equal("2[a|b|1]4[c|d|0]", TASK("qqp",
+                                                 "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+                                                 "0\t1\t2\ta\tb\t1\n1\t1\t2\tbroken\n2\t1\t2\tc\td\t0\n"));
 }
 
 static void open_what_is_no_file_is_refused(void **state)
@@ -285,9 +322,12 @@ static void open_what_is_no_file_is_refused(void **state)
     assert_int_equal(BERTH_IO, berth_reader_open("/tmp", BERTH_LAYOUT_LINES, NULL, &reader, &err));
     assert_string_equal("/tmp: is a directory, a file of texts is needed", err.message);
     assert_null(reader);
-    assert_int_equal(BERTH_NOT_FOUND, berth_reader_open("/nonexistent", BERTH_LAYOUT_CSV, NULL, &reader, &err));
-    assert_int_equal(BERTH_INVALID_ARGUMENT, berth_reader_open("/tmp", (enum berth_layout)9, NULL, &reader, &err));
-    assert_int_equal(BERTH_INVALID_ARGUMENT, berth_reader_open_task("/tmp", "snli", NULL, true, &reader, &err));
+    assert_int_equal(BERTH_NOT_FOUND,
+                     berth_reader_open("/nonexistent", BERTH_LAYOUT_CSV, NULL, &reader, &err));
+    assert_int_equal(BERTH_INVALID_ARGUMENT,
+                     berth_reader_open("/tmp", (enum berth_layout)9, NULL, &reader, &err));
+    assert_int_equal(BERTH_INVALID_ARGUMENT,
+                     berth_reader_open_task("/tmp", "snli", NULL, true, &reader, &err));
     assert_non_null(strstr(err.message, "unknown task 'snli'"));
     assert_int_equal(BERTH_INVALID_ARGUMENT, berth_reader_open_task("/tmp", NULL, NULL, true, &reader, &err));
     berth_reader_close(NULL);
