@@ -24,13 +24,13 @@ static enum berth_status open_chosen(const char *path, unsigned choice, struct b
     return berth_reader_open_task(path, tasks[layout - 4], &columns[asked], choice & 128, reader, NULL);
 }
 
-/* Touches every byte. */
-static unsigned sum_bytes(const char *bytes, size_t size)
+/* Reads every byte. */
+static void touch(const char *bytes, size_t size)
 {
-    unsigned sum = 0;
+    static volatile char sink;
     for (size_t i = 0; i < size; i++)
-        sum += (unsigned char)bytes[i];
-    return sum;
+        sink = bytes[i];
+    (void)sink;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -44,16 +44,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     struct berth_reader *reader;
     struct berth_record record;
-    volatile unsigned sum = 0;
     size_t calls = 0;
     bool end = false;
     if (open_chosen(path, data[0], &reader) == BERTH_OK) {
         while (!end && calls++ <= size) {
             if (berth_reader_next(reader, &record, &end, NULL) != BERTH_OK || end)
                 continue;
-            sum += sum_bytes(record.text.text, record.text.size);
-            sum += record.text.pair ? sum_bytes(record.text.pair, record.text.pair_size) : 0;
-            sum += record.label ? (unsigned)strlen(record.label) : 0;
+            touch(record.text.text, record.text.size);
+            touch(record.text.pair, record.text.pair ? record.text.pair_size : 0);
+            touch(record.label, record.label ? strlen(record.label) : 0);
         }
         if (!end) /* every call takes a byte at least */
             abort();
