@@ -208,7 +208,7 @@ enum berth_status berth_jsonl_parse(struct berth_jsonl *jsonl, char *line, size_
         return berth_fail(err, BERTH_LIMIT, "more than %d JSON values in a line", VALUES_MAX);
     json_error_t problem;
     jsonl->root = json_loadb(line, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &problem);
-    if (!jsonl->root && json_error_code(&problem) == json_error_out_of_memory)
+    if (!jsonl->root && !problem.text[0]) /* a failed allocation is the one thing jansson has no words for */
         return berth_fail_memory(err, "a line of JSON", size);
     if (!jsonl->root)
         return berth_fail(err, BERTH_FORMAT, "not valid JSON: %s", problem.text);
