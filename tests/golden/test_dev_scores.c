@@ -24,14 +24,14 @@ static const struct berth_model_info model = {.name = "m",
 /* Scores dev with logits [872][2]; `shift` pairs each text with another's logits. */
 static void score_dev(const json_t *all, size_t shift, struct berth_evaluation *evaluation)
 {
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_scorer scorer;
     struct berth_reader *reader;
     struct berth_record record;
     bool end;
     const char *path = text_shared("test_dev_scores", "data/sst2/dev.tsv");
     assert_non_null(path);
-    assert_int_equal(BERTH_OK, berth_labels_init(&labels, berth_task_find("sst2"), &model, NULL));
+    assert_int_equal(BERTH_OK, berth_label_map_init(&labels, berth_task_find("sst2"), &model, NULL));
     assert_int_equal(BERTH_OK, berth_scorer_init(&scorer, &labels, NULL));
     assert_int_equal(BERTH_OK, berth_reader_open_task(path, "sst2", NULL, true, &reader, NULL));
     for (size_t i = 0;; i++) {
@@ -42,13 +42,13 @@ static void score_dev(const json_t *all, size_t shift, struct berth_evaluation *
         const json_t *row = json_array_get(all, (i + shift) % json_array_size(all));
         float logits[] = {(float)json_number_value(json_array_get(row, 0)),
                           (float)json_number_value(json_array_get(row, 1))};
-        assert_int_equal(BERTH_OK, berth_labels_read(&labels, record.label, &target, NULL));
+        assert_int_equal(BERTH_OK, berth_label_map_read(&labels, record.label, &target, NULL));
         assert_int_equal(BERTH_OK, berth_scorer_add(&scorer, &target, logits, NULL));
     }
     assert_int_equal(BERTH_OK, berth_scorer_finish(&scorer, evaluation, NULL));
     berth_reader_close(reader);
     berth_scorer_clear(&scorer);
-    berth_labels_clear(&labels);
+    berth_label_map_clear(&labels);
 }
 
 static void scorer_trained_models_have_their_published_right_answers(void **state)
