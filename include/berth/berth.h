@@ -264,8 +264,9 @@ struct berth_evaluation_options {
     void *progress_context;
 };
 
-/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of a constant) are NaN here and null in
- * JSON. */
+/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of a constant) are
+ * NaN here and null in JSON; matthews_correlation of a constant is 0, as scikit-learn has it. Predictions of GLUE's tasks are
+ * counted in GLUE's order of labels: where the model's label names are the task's (case ignored), they are matched by name. */
 enum { BERTH_METRICS_MAX = 16 };
 struct berth_evaluation {
     char task[16];

@@ -30,13 +30,13 @@ struct run {
     const char *name;              /* of the file, for messages */
     struct berth_session *session; /* borrowed */
     struct berth_reader *reader;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_scorer scorer;
     struct window window;
     size_t tokens;
 };
 
-static enum berth_status init_window(struct window *window, const struct berth_labels *labels,
+static enum berth_status init_window(struct window *window, const struct berth_label_map *labels,
                                      struct berth_error *err)
 {
     size_t limit = berth_min(WINDOW_TEXTS, berth_max(1, WINDOW_TARGETS / labels->model->labels));
@@ -55,7 +55,7 @@ static void clear_run(struct run *run)
 {
     berth_reader_close(run->reader);
     berth_scorer_clear(&run->scorer);
-    berth_labels_clear(&run->labels);
+    berth_label_map_clear(&run->labels);
     berth_buffer_clear(&run->window.bytes);
     berth_free(run->window.texts);
     berth_free(run->window.targets);
@@ -68,11 +68,10 @@ static enum berth_status keep_record(struct run *run, const struct berth_record 
 {
     struct window *window = &run->window;
     const struct berth_text *text = &record->text;
-    struct berth_error cause;
-    enum berth_status status = berth_labels_read(&run->labels, record->label,
-                                                 window->targets + window->count * run->labels.width, &cause);
+    double *target = window->targets + window->count * run->labels.width;
+    enum berth_status status = berth_label_map_read(&run->labels, record->label, target, err);
     if (status != BERTH_OK)
-        return berth_fail(err, status, "%s:%zu: %s", run->name, record->line, cause.message);
+        return berth_fail_prefix(err, status, "%s:%zu", run->name, record->line);
     if (!berth_buffer_append(&window->bytes, text->text, text->size) ||
         (text->pair && !berth_buffer_append(&window->bytes, text->pair, text->pair_size)))
         return berth_fail_memory(err, "texts", text->size + text->pair_size);
@@ -146,7 +145,8 @@ enum berth_status berth_evaluate(struct berth_session *session,
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "no data to evaluate on: name a file, or - for standard input");
     run.name = strcmp(options->data, "-") == 0 ? "standard input" : options->data;
-    BERTH_TRY(berth_labels_init(&run.labels, task, berth_model_get_info(berth_session_model(session)), err));
+    BERTH_TRY(
+        berth_label_map_init(&run.labels, task, berth_model_get_info(berth_session_model(session)), err));
     BERTH_TRY(berth_scorer_init(&run.scorer, &run.labels, err));
     BERTH_TRY(init_window(&run.window, &run.labels, err));
     BERTH_TRY(berth_reader_open_task(options->data, task->name, &options->columns, true, &run.reader, err));

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum berth_status berth_scorer_init(struct berth_scorer *scorer, const struct berth_labels *labels,
+enum berth_status berth_scorer_init(struct berth_scorer *scorer, const struct berth_label_map *labels,
                                     struct berth_error *err)
 {
     size_t count = labels->model->labels;
@@ -50,13 +50,13 @@ static bool grow(struct berth_scorer *scorer)
 
 static void add_class(struct berth_scorer *scorer, size_t actual, const float *logits)
 {
-    const struct berth_labels *labels = scorer->labels;
+    const struct berth_label_map *labels = scorer->labels;
     size_t count = labels->model->labels, best = 0;
     for (size_t i = 1; i < count; i++)
-        if (logits[berth_labels_to_model(labels, i)] > logits[berth_labels_to_model(labels, best)])
+        if (logits[berth_label_map_to_model(labels, i)] > logits[berth_label_map_to_model(labels, best)])
             best = i;
     berth_tally_add(&scorer->tally, actual, best);
-    scorer->loss += berth_cross_entropy(logits, count, berth_labels_to_model(labels, actual));
+    scorer->loss += berth_cross_entropy(logits, count, berth_label_map_to_model(labels, actual));
 }
 
 static void add_set(struct berth_scorer *scorer, const double *target, const float *logits)

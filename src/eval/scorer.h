@@ -8,24 +8,24 @@
 #include <stdint.h>
 
 #include "berth/berth.h"
-#include "eval/labels.h"
+#include "eval/label_map.h"
 #include "eval/metrics.h"
 
 struct berth_scorer {
-    const struct berth_labels *labels; /* borrowed */
-    struct berth_tally tally;          /* classification */
-    uint8_t *sets;                     /* [2 * labels] owned, multi-label: scratch */
-    double *values, *predictions;      /* [capacity] owned, regression */
+    const struct berth_label_map *labels; /* borrowed */
+    struct berth_tally tally;             /* classification */
+    uint8_t *sets;                        /* [2 * labels] owned, multi-label: scratch */
+    double *values, *predictions;         /* [capacity] owned, regression */
     size_t examples, capacity;
     long double loss; /* sum */
 };
 
 /* *scorer needs no clear after a failure. */
-enum berth_status berth_scorer_init(struct berth_scorer *scorer, const struct berth_labels *labels,
+enum berth_status berth_scorer_init(struct berth_scorer *scorer, const struct berth_label_map *labels,
                                     struct berth_error *err);
 void berth_scorer_clear(struct berth_scorer *scorer); /* {0} is fine */
 
-/* target [labels->width] as berth_labels_read gives it; logits [model's labels]. */
+/* target [labels->width] as berth_label_map_read gives it; logits [model's labels]. */
 enum berth_status berth_scorer_add(struct berth_scorer *scorer, const double *target, const float *logits,
                                    struct berth_error *err);
 

@@ -287,11 +287,10 @@ static enum berth_status read_line(struct berth_reader *reader, struct berth_rec
     *skip = strspn(line, " \t") == size;
     if (*skip)
         return BERTH_OK;
-    struct berth_error cause;
-    enum berth_status status = berth_jsonl_parse(&reader->jsonl, line, size, record, &cause);
+    enum berth_status status = berth_jsonl_parse(&reader->jsonl, line, size, record, err);
     if (status != BERTH_OK)
-        return berth_fail(err, status, "%s:%zu: %s", reader->lines.name, reader->lines.number, cause.message);
-    return BERTH_OK;
+        berth_fail_prefix(err, status, "%s:%zu", reader->lines.name, reader->lines.number);
+    return status;
 }
 
 enum berth_status berth_reader_next(struct berth_reader *reader, struct berth_record *record, bool *end,

@@ -121,10 +121,10 @@ static bool score(const struct berth_model_info *model, const char *task)
 {
     static const double target[2] = {1, 0};
     static const float logits[2] = {1, 0};
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_scorer scorer;
     struct berth_evaluation evaluation = {0};
-    if (berth_labels_init(&labels, berth_task_find(task), model, NULL) != BERTH_OK)
+    if (berth_label_map_init(&labels, berth_task_find(task), model, NULL) != BERTH_OK)
         return false;
     enum berth_status status = berth_scorer_init(&scorer, &labels, NULL);
     for (int i = 0; i < 2000 && status == BERTH_OK; i++)
@@ -135,7 +135,7 @@ static bool score(const struct berth_model_info *model, const char *task)
     bool ok = json != NULL;
     berth_free(json);
     berth_scorer_clear(&scorer);
-    berth_labels_clear(&labels);
+    berth_label_map_clear(&labels);
     return ok;
 }
 

@@ -18,7 +18,7 @@ static const double bound = 1e-12;
 /* A task, a model and what scoring gave. */
 struct fixture {
     struct berth_model_info model;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_scorer scorer;
     struct berth_evaluation evaluation;
 };
@@ -28,7 +28,7 @@ static void begin(struct fixture *f, const char *task, const char *problem, size
 {
     *f = (struct fixture){
         .model = {.name = "m", .problem = problem, .has_head = true, .labels = labels, .label_names = names}};
-    assert_int_equal(BERTH_OK, berth_labels_init(&f->labels, berth_task_find(task), &f->model, NULL));
+    assert_int_equal(BERTH_OK, berth_label_map_init(&f->labels, berth_task_find(task), &f->model, NULL));
     assert_int_equal(BERTH_OK, berth_scorer_init(&f->scorer, &f->labels, NULL));
 }
 
@@ -41,7 +41,7 @@ static void finish(struct fixture *f)
 {
     assert_int_equal(BERTH_OK, berth_scorer_finish(&f->scorer, &f->evaluation, NULL));
     berth_scorer_clear(&f->scorer);
-    berth_labels_clear(&f->labels);
+    berth_label_map_clear(&f->labels);
 }
 
 static double metric(const struct fixture *f, const char *name)

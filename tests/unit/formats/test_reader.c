@@ -447,6 +447,32 @@ static void next_lines_beyond_the_buffer_arrive_whole(void **state)
     berth_reader_close(reader);
 }
 
+static void open_dash_or_null_reads_standard_input(void **state)
+{
+    (void)state;
+    int saved = dup(STDIN_FILENO);
+    for (int i = 0; i < 2; i++) {
+        int fds[2];
+        struct berth_reader *reader;
+        struct berth_record record;
+        struct berth_error err;
+        bool end;
+        assert_true(saved >= 0 && pipe(fds) == 0 && dup2(fds[0], STDIN_FILENO) == STDIN_FILENO);
+        assert_int_equal(14, write(fds[1], "text\tx\na\tb\nc\n", 14));
+        close(fds[0]);
+        close(fds[1]);
+        assert_int_equal(BERTH_OK, berth_reader_open(i ? "-" : NULL, BERTH_LAYOUT_TSV, NULL, &reader, &err));
+        assert_int_equal(BERTH_OK, berth_reader_next(reader, &record, &end, &err));
+        assert_memory_equal("a", record.text.text, 2);
+        assert_int_equal(BERTH_FORMAT, berth_reader_next(reader, &record, &end, &err));
+        assert_string_equal("standard input:3: want 2 columns as in the header, have 1", err.message);
+        berth_reader_close(reader);
+        assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0); /* not the reader's to close */
+    }
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +495,7 @@ int main(void)
         cmocka_unit_test(next_malformed_record_is_followed_by_the_next_one),
         cmocka_unit_test(task_layouts_take_their_own_columns),
         cmocka_unit_test(task_qqp_broken_rows_are_skipped_as_hugging_face_does),
+        cmocka_unit_test(open_dash_or_null_reads_standard_input),
         cmocka_unit_test(open_what_is_no_file_is_refused),
         cmocka_unit_test(next_endless_line_is_refused_at_the_limit),
         cmocka_unit_test(next_pipe_answers_each_line_as_it_comes),

@@ -1,4 +1,4 @@
-/* test_labels.c: names and numbers in files to targets, and models that cannot answer a task. */
+/* test_label_map.c: names and numbers in files to targets, and models that cannot answer a task. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <locale.h>
 #include <string.h>
 
-#include "eval/labels.h"
+#include "eval/label_map.h"
 
 static const char *const plain[] = {"LABEL_0", "LABEL_1", "LABEL_2"};
 static const char *const mnli_roberta[] = {"CONTRADICTION", "NEUTRAL", "ENTAILMENT"};
@@ -24,60 +24,60 @@ static struct berth_model_info model_of(const char *problem, size_t labels, cons
 static const char single[] = "single_label_classification", multi[] = "multi_label_classification",
                   regression[] = "regression";
 
-static void init(struct berth_labels *labels, const char *task, const struct berth_model_info *model)
+static void init(struct berth_label_map *labels, const char *task, const struct berth_model_info *model)
 {
-    assert_int_equal(BERTH_OK, berth_labels_init(labels, berth_task_find(task), model, NULL));
+    assert_int_equal(BERTH_OK, berth_label_map_init(labels, berth_task_find(task), model, NULL));
 }
 
-static double read_class(const struct berth_labels *labels, const char *text)
+static double read_class(const struct berth_label_map *labels, const char *text)
 {
     double target = -1;
-    return berth_labels_read(labels, text, &target, NULL) == BERTH_OK ? target : -1;
+    return berth_label_map_read(labels, text, &target, NULL) == BERTH_OK ? target : -1;
 }
 
 static void read_glue_names_and_indices_are_the_tasks(void **state)
 {
     (void)state;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(single, 2, plain);
     init(&labels, "rte", &model);
     assert_true(read_class(&labels, "entailment") == 0 && read_class(&labels, "not_entailment") == 1);
     assert_true(read_class(&labels, "Not_Entailment") == 1 && read_class(&labels, "1") == 1);
-    assert_true(berth_labels_to_model(&labels, 0) == 0 && berth_labels_to_model(&labels, 1) == 1);
+    assert_true(berth_label_map_to_model(&labels, 0) == 0 && berth_label_map_to_model(&labels, 1) == 1);
     assert_true(read_class(&labels, "LABEL_0") == -1); /* a GLUE file speaks GLUE's names */
-    berth_labels_clear(&labels);
+    berth_label_map_clear(&labels);
 }
 
 static void to_model_named_models_keep_their_order(void **state)
 {
     (void)state;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(single, 3, mnli_roberta);
     init(&labels, "mnli", &model);
-    assert_true(read_class(&labels, "entailment") == 0 && berth_labels_to_model(&labels, 0) == 2);
-    assert_true(berth_labels_to_model(&labels, 1) == 1 && berth_labels_to_model(&labels, 2) == 0);
-    berth_labels_clear(&labels);
+    assert_true(read_class(&labels, "entailment") == 0 && berth_label_map_to_model(&labels, 0) == 2);
+    assert_true(berth_label_map_to_model(&labels, 1) == 1 && berth_label_map_to_model(&labels, 2) == 0);
+    berth_label_map_clear(&labels);
     model = model_of(single, 2, reversed);
     init(&labels, "sst2", &model);
-    assert_true(read_class(&labels, "1") == 1 && berth_labels_to_model(&labels, 1) == 0);
-    berth_labels_clear(&labels);
+    assert_true(read_class(&labels, "1") == 1 && berth_label_map_to_model(&labels, 1) == 0);
+    berth_label_map_clear(&labels);
 }
 
 static void to_model_half_known_names_leave_the_tasks_order(void **state)
 {
     (void)state;
     static const char *const half[] = {"positive", "other"};
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(single, 2, half);
     init(&labels, "sst2", &model);
-    assert_true(berth_labels_to_model(&labels, 0) == 0 && berth_labels_to_model(&labels, 1) == 1);
-    berth_labels_clear(&labels);
+    assert_true(berth_label_map_to_model(&labels, 0) == 0 && berth_label_map_to_model(&labels, 1) == 1);
+    berth_label_map_clear(&labels);
 }
 
 static void read_own_names_go_before_numbers(void **state)
 {
     (void)state;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(single, 4, topics);
     init(&labels, "csv", &model);
     assert_true(read_class(&labels, "sport") == 0 && read_class(&labels, "Sport") == 1);
@@ -85,7 +85,7 @@ static void read_own_names_go_before_numbers(void **state)
     assert_true(read_class(&labels, "1") == 3 && read_class(&labels, "2") == 2 &&
                 read_class(&labels, "2.0") == 2);
     assert_true(read_class(&labels, "true") == 1 && read_class(&labels, "False") == 0);
-    berth_labels_clear(&labels);
+    berth_label_map_clear(&labels);
 }
 
 static void read_class_labels_out_of_range_are_refused(void **state)
@@ -93,23 +93,23 @@ static void read_class_labels_out_of_range_are_refused(void **state)
     (void)state;
     static const char *const wrong[] = {"2",   "-1",  "0.5", "",      " 1",      "1 ",
                                         "nan", "inf", "0x1", "1e400", "positiv", "[1]"};
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_error err;
     struct berth_model_info model = model_of(single, 2, plain);
     double target;
     init(&labels, "sst2", &model);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(BERTH_FORMAT, berth_labels_read(&labels, wrong[i], &target, &err));
+        assert_int_equal(BERTH_FORMAT, berth_label_map_read(&labels, wrong[i], &target, &err));
     assert_string_equal(
         "label '[1]' is not a name or an index of the 2 labels: 'negative' and 'positive', 0 and 1",
         err.message);
-    berth_labels_clear(&labels);
+    berth_label_map_clear(&labels);
 }
 
-static void check_set(const struct berth_labels *labels, const char *text, const char *want)
+static void check_set(const struct berth_label_map *labels, const char *text, const char *want)
 {
     double target[4];
-    assert_int_equal(BERTH_OK, berth_labels_read(labels, text, target, NULL));
+    assert_int_equal(BERTH_OK, berth_label_map_read(labels, text, target, NULL));
     for (size_t i = 0; i < strlen(want); i++)
         assert_true(target[i] == want[i] - '0');
 }
@@ -117,7 +117,7 @@ static void check_set(const struct berth_labels *labels, const char *text, const
 static void read_sets_from_names_indices_and_flags(void **state)
 {
     (void)state;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(multi, 4, topics);
     double target[4];
     init(&labels, "jsonl", &model);
@@ -130,33 +130,33 @@ static void read_sets_from_names_indices_and_flags(void **state)
     check_set(&labels, "economy", "0010");
     static const char *const wrong[] = {"[4]", "[\"x\"]", "[-1]", "[0.5]", "[null]", "[[0]]", "[0", "{}", ""};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(BERTH_FORMAT, berth_labels_read(&labels, wrong[i], target, NULL));
-    berth_labels_clear(&labels);
+        assert_int_equal(BERTH_FORMAT, berth_label_map_read(&labels, wrong[i], target, NULL));
+    berth_label_map_clear(&labels);
 }
 
 static void read_values_are_finite_decimal_numbers_in_any_locale(void **state)
 {
     (void)state;
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_model_info model = model_of(regression, 1, plain);
     double target;
     if (!setlocale(LC_NUMERIC, "de_DE.UTF-8"))
         printf("no German locale here: the decimal point is checked in this one alone\n");
     init(&labels, "stsb", &model);
-    assert_true(berth_labels_read(&labels, "4.750", &target, NULL) == BERTH_OK && target == 4.75);
-    assert_true(berth_labels_read(&labels, "-1e-3", &target, NULL) == BERTH_OK && target == -1e-3);
+    assert_true(berth_label_map_read(&labels, "4.750", &target, NULL) == BERTH_OK && target == 4.75);
+    assert_true(berth_label_map_read(&labels, "-1e-3", &target, NULL) == BERTH_OK && target == -1e-3);
     static const char *const wrong[] = {"", "4,5", "nan", "inf", "1e999", "0x10", " 1", "1 ", "high", "1-1"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(BERTH_FORMAT, berth_labels_read(&labels, wrong[i], &target, NULL));
-    berth_labels_clear(&labels);
+        assert_int_equal(BERTH_FORMAT, berth_label_map_read(&labels, wrong[i], &target, NULL));
+    berth_label_map_clear(&labels);
     setlocale(LC_NUMERIC, "C");
 }
 
 static void refuse(const char *task, const struct berth_model_info *model, const char *message)
 {
-    struct berth_labels labels;
+    struct berth_label_map labels;
     struct berth_error err;
-    assert_int_equal(BERTH_UNSUPPORTED, berth_labels_init(&labels, berth_task_find(task), model, &err));
+    assert_int_equal(BERTH_UNSUPPORTED, berth_label_map_init(&labels, berth_task_find(task), model, &err));
     assert_string_equal(message, err.message);
 }
 

@@ -1,6 +1,6 @@
-/* labels.c: names and numbers to targets. GLUE's files and the models trained on them agree on names more
+/* label_map.c: names and numbers to targets. GLUE's files and the models trained on them agree on names more
  * often than on their order, so names decide wherever there are any. */
-#include "eval/labels.h"
+#include "eval/label_map.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -25,7 +25,7 @@ static size_t find_name(const char *const *names, size_t count, const char *text
 }
 
 /* The model's order when its names are the task's, else the task's own. */
-static void map_names(struct berth_labels *labels)
+static void map_names(struct berth_label_map *labels)
 {
     const struct berth_task *task = labels->task;
     bool named = true;
@@ -63,10 +63,10 @@ static enum berth_status check_model(const struct berth_task *task, const struct
     return BERTH_OK;
 }
 
-enum berth_status berth_labels_init(struct berth_labels *labels, const struct berth_task *task,
-                                    const struct berth_model_info *model, struct berth_error *err)
+enum berth_status berth_label_map_init(struct berth_label_map *labels, const struct berth_task *task,
+                                       const struct berth_model_info *model, struct berth_error *err)
 {
-    *labels = (struct berth_labels){.task = task, .model = model, .width = 1, .kind = BERTH_TARGET_CLASS};
+    *labels = (struct berth_label_map){.task = task, .model = model, .width = 1, .kind = BERTH_TARGET_CLASS};
     if (strcmp(model->problem, "regression") == 0)
         labels->kind = BERTH_TARGET_VALUE;
     else if (strcmp(model->problem, "multi_label_classification") == 0) {
@@ -81,20 +81,20 @@ enum berth_status berth_labels_init(struct berth_labels *labels, const struct be
     return labels->numeric ? BERTH_OK : berth_fail_memory(err, "a locale", 0);
 }
 
-void berth_labels_clear(struct berth_labels *labels)
+void berth_label_map_clear(struct berth_label_map *labels)
 {
     if (labels->numeric)
         freelocale(labels->numeric);
-    *labels = (struct berth_labels){0};
+    *labels = (struct berth_label_map){0};
 }
 
-size_t berth_labels_to_model(const struct berth_labels *labels, size_t class_index)
+size_t berth_label_map_to_model(const struct berth_label_map *labels, size_t class_index)
 {
     return labels->task->labels ? labels->order[class_index] : class_index;
 }
 
 /* The whole of text as a finite decimal number. */
-static bool read_number(const struct berth_labels *labels, const char *text, double *value)
+static bool read_number(const struct berth_label_map *labels, const char *text, double *value)
 {
     char *end;
     if (!text[0] || text[strspn(text, "0123456789+-.eE")])
@@ -103,7 +103,8 @@ static bool read_number(const struct berth_labels *labels, const char *text, dou
     return !*end && isfinite(*value);
 }
 
-static enum berth_status refuse(const struct berth_labels *labels, const char *text, struct berth_error *err)
+static enum berth_status refuse(const struct berth_label_map *labels, const char *text,
+                                struct berth_error *err)
 {
     const struct berth_task *task = labels->task;
     size_t count = labels->model->labels;
@@ -127,7 +128,7 @@ static size_t index_of_number(double number, size_t count)
 }
 
 /* Index of one label by name or number; NOT_FOUND. */
-static size_t find_class(const struct berth_labels *labels, const char *text)
+static size_t find_class(const struct berth_label_map *labels, const char *text)
 {
     const struct berth_task *task = labels->task;
     size_t count = labels->model->labels, found;
@@ -159,7 +160,7 @@ static bool read_flags(const json_t *list, size_t count, double *target)
     return true;
 }
 
-static bool read_members(const struct berth_labels *labels, const json_t *list, double *target)
+static bool read_members(const struct berth_label_map *labels, const json_t *list, double *target)
 {
     size_t count = labels->model->labels;
     memset(target, 0, count * sizeof *target);
@@ -175,7 +176,7 @@ static bool read_members(const struct berth_labels *labels, const json_t *list, 
     return true;
 }
 
-static bool read_set(const struct berth_labels *labels, const char *text, double *target)
+static bool read_set(const struct berth_label_map *labels, const char *text, double *target)
 {
     size_t count = labels->model->labels;
     if (text[0] != '[') {
@@ -191,8 +192,8 @@ static bool read_set(const struct berth_labels *labels, const char *text, double
     return ok;
 }
 
-enum berth_status berth_labels_read(const struct berth_labels *labels, const char *text, double *target,
-                                    struct berth_error *err)
+enum berth_status berth_label_map_read(const struct berth_label_map *labels, const char *text, double *target,
+                                       struct berth_error *err)
 {
     bool ok = false;
     switch (labels->kind) {
