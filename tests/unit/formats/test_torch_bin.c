@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/weights_support.h"
@@ -496,8 +497,33 @@ static void open_hostile_older_file_is_refused(void **state)
     bytes_free(&file);
 }
 
-int main(void)
+/* The fuzz targets' seeds are this file's valid samples: `test_torch_bin FOLDER` writes them there. */
+static int write_samples(const char *folder)
 {
+    static const char *const names[CONTAINERS] = {"zip", "zip64", "older"};
+    for (size_t i = 0; i <= CONTAINERS; i++) {
+        struct bytes file = {0};
+        char path[1024];
+        if (i < CONTAINERS)
+            file = sample_of(containers[i]);
+        else
+            sample_safetensors(&file);
+        snprintf(path, sizeof path, "%s/%s", folder, i < CONTAINERS ? names[i] : "safetensors");
+        FILE *stream = fopen(path, "wb");
+        bool written = stream && fwrite(file.data, 1, file.size, stream) == file.size;
+        if (stream)
+            fclose(stream);
+        bytes_free(&file);
+        if (!written)
+            return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return write_samples(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_sample_gives_its_tensors_in_every_form),
         cmocka_unit_test(open_mutated_sample_is_refused_or_readable),
