@@ -36,19 +36,18 @@ struct options {
 
 /* Twelve independent chains hide the latency of a fused multiply-add. */
 #if defined(__x86_64__)
-#define PEAK_LOOP(vector, set1, fmadd, lanes)      \
-    vector x = set1(1.0f), y = set1(1e-9f), s[12]; \
-    for (int i = 0; i < 12; i++)                   \
-        s[i] = set1((float)i);                     \
-    for (long n = 0; n < rounds; n++) {            \
-        for (int i = 0; i < 12; i++)               \
-            s[i] = fmadd(s[i], x, y);              \
-        __asm__ volatile("" : "+x"(s[0]));         \
-    }                                              \
-    vector sum = s[0];                             \
-    for (int i = 1; i < 12; i++)                   \
-        sum += s[i];                               \
-    *sink = ((float *)&sum)[0];                    \
+#define PEAK_LOOP(vector, set1, fmadd, lanes)             \
+    vector x = set1(0.999f), y = set1(1e-9f), s[12];      \
+    for (int i = 0; i < 12; i++)                          \
+        s[i] = set1((float)i);                            \
+    for (long n = 0; n < rounds; n++) {                   \
+        _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) \
+            s[i] = fmadd(s[i], x, y);                     \
+    }                                                     \
+    vector sum = s[0];                                    \
+    for (int i = 1; i < 12; i++)                          \
+        sum += s[i];                                      \
+    *sink = ((float *)&sum)[0];                           \
     return 2.0 * 12 * (lanes) * (double)rounds;
 
 __attribute__((target("avx2,fma"))) static double run_peak_avx2(long rounds, float *sink)

@@ -150,9 +150,9 @@ static void open_impossible_sizes_are_refused(void **state)
 {
     struct support_model *model = *state;
     support_model_replace(model, "\"num_attention_heads\": 2", "\"num_attention_heads\": 0");
-    open_refused(model, "num_attention_heads", NULL);
+    open_refused(model, "heads", "config.json");
     support_model_replace(model, "\"num_attention_heads\": 0", "\"num_attention_heads\": 3");
-    open_refused(model, "num_attention_heads", NULL);
+    open_refused(model, "heads", "config.json");
     support_model_replace(model, "\"num_attention_heads\": 3", "\"num_attention_heads\": 2");
     support_model_replace(model, "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 900");
     open_refused(model, "900", NULL);
