@@ -221,8 +221,10 @@ static bool take_whole(struct berth_words *words)
             node = walk(trie, node, parts[i]);
             goes_on = node != 0;
         }
-        goes_on = goes_on &&
-                  words->chars > 0; /* what is dropped begins no word; else a run of it costs its square */
+        /* What is dropped begins no word; skipping a run of it here, again and again, would cost its square.
+         */
+        if (words->chars == 0)
+            return false;
     }
     if (goes_on && trie->values[node] >= 0) {
         words->at = at;
