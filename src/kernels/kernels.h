@@ -48,10 +48,11 @@ struct berth_gemm_f32 {
     float *scratch; /* gemm_f32_scratch(m, k) floats, 64-byte aligned; one per thread */
 };
 
-/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for token i. */
+/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for query i. */
 struct berth_attention_f32 {
-    float *out;             /* [T, D], row stride out_stride; may not overlap the inputs */
-    const float *q, *k, *v; /* [T, D], row stride qkv_stride */
+    float *out;             /* [queries, D], row stride out_stride; may not overlap the inputs */
+    const float *q, *k, *v; /* [queries, D], [T, D], [T, D], row stride qkv_stride */
+    size_t queries;         /* rows of q and out when only the first tokens' are wanted; 0: T */
     size_t t, d;
     size_t out_stride, qkv_stride;
     float scale;

@@ -34,7 +34,8 @@ static float exponentiate(float *scores, size_t t)
 void berth_k_f32_attention__ref(const struct berth_attention_f32 *g)
 {
     float *scores = g->scratch;
-    for (size_t i = 0; i < g->t; i++) {
+    size_t queries = g->queries ? g->queries : g->t;
+    for (size_t i = 0; i < queries; i++) {
         float *out = g->out + i * g->out_stride;
         for (size_t j = 0; j < g->t; j++) {
             scores[j] = g->scale * dot(g->q + i * g->qkv_stride, g->k + j * g->qkv_stride, g->d);

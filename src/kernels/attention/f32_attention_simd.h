@@ -123,10 +123,10 @@ void KERNEL(f32_attention)(const struct berth_attention_f32 *g)
     w.sums = w.scores + ceil_div(g->t, BLOCK_K) * BLOCK_TILE;
     pack_transposed(w.keys, g->k, g->t, g->d, g->qkv_stride);
     pack_values(w.values, g->v, g->t, g->d, g->qkv_stride);
-    const size_t tiles = ceil_div(g->t, TILE_ROWS);
+    const size_t queries = g->queries ? g->queries : g->t, tiles = ceil_div(queries, TILE_ROWS);
     for (size_t tile = 0; tile < tiles; tile++) {
-        const size_t first = tile * g->t / tiles;
-        attend_tile(&w, g, first, (tile + 1) * g->t / tiles - first);
+        const size_t first = tile * queries / tiles;
+        attend_tile(&w, g, first, (tile + 1) * queries / tiles - first);
     }
 }
 

@@ -1,0 +1,37 @@
+# A thin front: CMake does the work. `make demo` and `make test` are all that a newcomer needs.
+PREFIX ?= /usr/local
+DESTDIR ?=
+MAKEFLAGS += --no-print-directory
+
+.PHONY: all setup demo test bench install fuzz format clean
+
+all: setup
+	@scripts/build release
+
+# Installs what is missing and says so; silent when everything is there.
+setup:
+	@scripts/setup build
+
+demo: all
+	@scripts/demo
+
+test:
+	@scripts/setup build test
+	@scripts/test
+
+bench: all
+	@scripts/bench
+
+install: all
+	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+# Coverage-guided fuzzing, FUZZ_SECONDS for each target (clang).
+fuzz:
+	@scripts/setup build fuzz
+	@scripts/fuzz
+
+format:
+	clang-format -i include/berth/*.h src/*/*.[ch] src/kernels/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch] bench/*.[ch]
+
+clean:
+	rm -rf build

@@ -1,0 +1,67 @@
+/* progress.c: the one place that draws on stderr while work goes on. */
+#include "base/progress.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static const uint64_t SECOND = 1000000000u;
+
+void berth_progress_begin(struct berth_progress *progress, FILE *stream, const char *what, size_t total)
+{
+    *progress = (struct berth_progress){.stream = stream, .what = what, .total = total, .started = berth_clock_ns()};
+    progress->terminal = stream && isatty(fileno(stream));
+}
+
+static void draw(const struct berth_progress *progress, size_t done, uint64_t now)
+{
+    double seconds = (double)(now - progress->started) / (double)SECOND;
+    double rate = seconds > 0 ? (double)done / seconds : 0;
+    if (progress->total == 0) {
+        fprintf(progress->stream, "%zu %s, %.0f/s", done, progress->what, rate);
+        return;
+    }
+    double share = (double)done / (double)progress->total;
+    if (progress->terminal) {
+        enum { WIDTH = 30 };
+        int full = (int)(share * WIDTH);
+        fputc('[', progress->stream);
+        for (int i = 0; i < WIDTH; i++)
+            fputc(i < full ? '#' : '.', progress->stream);
+        fputs("] ", progress->stream);
+    }
+    fprintf(progress->stream, "%3.0f %%  %zu of %zu %s, %.0f/s", 100 * share, done, progress->total, progress->what, rate);
+    if (rate > 0 && done < progress->total)
+        fprintf(progress->stream, ", %.0f s left", (double)(progress->total - done) / rate);
+}
+
+void berth_progress_update(struct berth_progress *progress, size_t done)
+{
+    if (!progress->stream)
+        return;
+    uint64_t now = berth_clock_ns();
+    uint64_t last = progress->shown ? progress->shown : progress->started;
+    uint64_t wait = progress->terminal ? (progress->shown ? SECOND / 10 : SECOND) : 5 * SECOND;
+    if (now - last < wait)
+        return;
+    progress->shown = now;
+    if (progress->terminal)
+        fputs("\r", progress->stream);
+    draw(progress, done, now);
+    fputs(progress->terminal ? "\033[K" : "\n", progress->stream);
+    fflush(progress->stream);
+}
+
+void berth_progress_end(struct berth_progress *progress, size_t done)
+{
+    if (!progress->stream || !progress->shown)
+        return;
+    if (progress->terminal)
+        fputs("\r\033[K", progress->stream);
+    else {
+        draw(progress, done, berth_clock_ns());
+        fputc('\n', progress->stream);
+    }
+    fflush(progress->stream);
+}
