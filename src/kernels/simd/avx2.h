@@ -13,7 +13,7 @@
 typedef __m256 vf;
 
 /* The tile of a matrix product: 12 sums, 2 columns of weights and 1 broadcast fill 15 of 16 registers. */
-enum { LANES = 8, TILE_ROWS = 6, TILE_VECTORS = 2 };
+enum { LANES = 8, TILE_ROWS = 6, PREFETCH_ROWS = 3 };
 #define TILE_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
 ALWAYS_INLINE vf vf_set(float x)
