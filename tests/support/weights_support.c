@@ -8,7 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* --- bytes --------------------------------------------------------------------------------------------------- */
+/* --- bytes
+ * --------------------------------------------------------------------------------------------------- */
 
 void bytes_put(struct bytes *bytes, const void *data, size_t size)
 {
@@ -66,7 +67,8 @@ void bytes_replace(struct bytes *bytes, const void *from, size_t from_size, cons
     *bytes = changed;
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------- */
+/* --- opening
+ * ------------------------------------------------------------------------------------------------- */
 
 struct opened open_bytes(const struct bytes *bytes)
 {
@@ -147,7 +149,8 @@ size_t check_mutations(const struct bytes *bytes)
     return refused;
 }
 
-/* --- safetensors --------------------------------------------------------------------------------------------- */
+/* --- safetensors
+ * --------------------------------------------------------------------------------------------- */
 
 void safetensors_of(struct bytes *bytes, const char *header, size_t data_size)
 {
@@ -157,7 +160,8 @@ void safetensors_of(struct bytes *bytes, const char *header, size_t data_size)
         bytes_number(bytes, i & 0xff, 1);
 }
 
-/* --- pickles ------------------------------------------------------------------------------------------------- */
+/* --- pickles
+ * ------------------------------------------------------------------------------------------------- */
 
 void pickle_text(struct bytes *bytes, const char *text)
 {
@@ -209,13 +213,16 @@ void pickle_tensor(struct bytes *bytes, const struct torch_storage *storage, int
     pickle_int(bytes, offset);
     pickle_sizes(bytes, rank, size);
     pickle_sizes(bytes, rank, stride);
-    bytes_text(bytes, "\x89" "ccollections\nOrderedDict\n)RtR");
+    bytes_text(bytes,
+               "\x89"
+               "ccollections\nOrderedDict\n)RtR");
 }
 
-/* --- the zip form -------------------------------------------------------------------------------------------- */
+/* --- the zip form
+ * -------------------------------------------------------------------------------------------- */
 
-static void zip_entry(struct bytes *file, struct bytes *directory, const char *name, const void *data, size_t size,
-                      bool zip64)
+static void zip_entry(struct bytes *file, struct bytes *directory, const char *name, const void *data,
+                      size_t size, bool zip64)
 {
     size_t at = file->size;
     bytes_text(file, "PK\3\4");
@@ -293,19 +300,23 @@ static void build_zip(struct bytes *bytes, const struct bytes *pickle, const str
     bytes_free(&directory);
 }
 
-void torch_zip_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count)
+void torch_zip_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                  size_t count)
 {
     build_zip(bytes, pickle, storages, count, false);
 }
 
-void torch_zip64_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count)
+void torch_zip64_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                    size_t count)
 {
     build_zip(bytes, pickle, storages, count, true);
 }
 
-/* --- the older form ------------------------------------------------------------------------------------------ */
+/* --- the older form
+ * ------------------------------------------------------------------------------------------ */
 
-void torch_older_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count)
+void torch_older_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                    size_t count)
 {
     static const unsigned char magic[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
                                           0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
@@ -329,7 +340,8 @@ void torch_older_of(struct bytes *bytes, const struct bytes *pickle, const struc
     }
 }
 
-/* --- the sample ---------------------------------------------------------------------------------------------- */
+/* --- the sample
+ * ---------------------------------------------------------------------------------------------- */
 
 static const float matrix[6] = {0, 1, 2, 3, 4, 5};
 static const float transposed[6] = {0, 3, 1, 4, 2, 5};
@@ -361,7 +373,9 @@ void sample_safetensors(struct bytes *bytes)
 
 void sample_pickle(struct bytes *bytes)
 {
-    bytes_text(bytes, "\x80\x02" "ccollections\nOrderedDict\n)Rq");
+    bytes_text(bytes,
+               "\x80\x02"
+               "ccollections\nOrderedDict\n)Rq");
     bytes_number(bytes, 0, 1);
     bytes_text(bytes, "(");
     pickle_text(bytes, "matrix");
@@ -383,7 +397,8 @@ void sample_pickle(struct bytes *bytes)
     bytes_text(bytes, "sb.");
 }
 
-static void check_tensor(const struct berth_checkpoint *checkpoint, const char *name, const char *shape, const void *data)
+static void check_tensor(const struct berth_checkpoint *checkpoint, const char *name, const char *shape,
+                         const void *data)
 {
     const struct berth_tensor *tensor = berth_checkpoint_find(checkpoint, name);
     char text[64];
@@ -403,5 +418,6 @@ void check_sample(const struct berth_checkpoint *checkpoint)
     check_tensor(checkpoint, "step", "i64[]", &step);
     assert_null(berth_checkpoint_find(checkpoint, "matri"));
     for (size_t i = 1; i < 5; i++)
-        assert_true(strcmp(berth_checkpoint_at(checkpoint, i - 1)->name, berth_checkpoint_at(checkpoint, i)->name) < 0);
+        assert_true(strcmp(berth_checkpoint_at(checkpoint, i - 1)->name,
+                           berth_checkpoint_at(checkpoint, i)->name) < 0);
 }

@@ -1,5 +1,5 @@
-/* weights_support.h: builds weight files byte by byte, right or deliberately wrong, and opens them from an exact copy
- * on the heap, so that a sanitizer sees a read one byte past the end. */
+/* weights_support.h: builds weight files byte by byte, right or deliberately wrong, and opens them from an
+ * exact copy on the heap, so that a sanitizer sees a read one byte past the end. */
 #ifndef BERTH_TESTS_WEIGHTS_SUPPORT_H
 #define BERTH_TESTS_WEIGHTS_SUPPORT_H
 
@@ -40,8 +40,8 @@ void close_opened(struct opened *opened);
 /* The file is refused with this status, in a sentence that names the file and holds `words`. */
 void expect_refused(const struct bytes *bytes, enum berth_status status, const char *words);
 
-/* Every truncation, and every byte replaced in several ways: each is refused in a sentence that names the file, or gives
- * tensors whose bytes can all be read. Returns how many were refused. */
+/* Every truncation, and every byte replaced in several ways: each is refused in a sentence that names the
+ * file, or gives tensors whose bytes can all be read. Returns how many were refused. */
 size_t check_mutations(const struct bytes *bytes);
 
 /* --- safetensors */
@@ -62,14 +62,16 @@ void pickle_tensor(struct bytes *bytes, const struct torch_storage *storage, int
                    const int64_t *size, const int64_t *stride);
 
 /* The container around a pickled object and its storages. */
-void torch_zip_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count);
-void torch_zip64_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count);
-void torch_older_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages, size_t count);
+void torch_zip_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                  size_t count);
+void torch_zip64_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                    size_t count);
+void torch_older_of(struct bytes *bytes, const struct bytes *pickle, const struct torch_storage *storages,
+                    size_t count);
 
 /* Small files with every feature that the readers know, and what is in them:
- *   matrix     f32[2,3]  0 1 2 / 3 4 5        transpose  f32[3,2]  of the same storage (torch: a strided view)
- *   tail       f32[2]    4 5, same storage    step       i64[]     7
- *   half       f16[2]    1 -2 */
+ *   matrix     f32[2,3]  0 1 2 / 3 4 5        transpose  f32[3,2]  of the same storage (torch: a strided
+ * view) tail       f32[2]    4 5, same storage    step       i64[]     7 half       f16[2]    1 -2 */
 void sample_safetensors(struct bytes *bytes);
 void sample_pickle(struct bytes *bytes);
 extern const struct torch_storage sample_storages[3];

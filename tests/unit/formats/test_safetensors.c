@@ -36,7 +36,8 @@ static void open_sample_gives_its_tensors_as_views(void **state)
 static void open_hostile_header_is_refused_by_name(void **state)
 {
     (void)state;
-#define ONE(dtype, shape, offsets) "{\"w\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+#define ONE(dtype, shape, offsets) \
+    "{\"w\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
     static const struct {
         const char *header, *words;
         enum berth_status status;
@@ -53,7 +54,8 @@ static void open_hostile_header_is_refused_by_name(void **state)
         {ONE("\"F32\"", "[9223372036854775807,2,2]", "[0,8]"), "impossible shape", BERTH_FORMAT},
         {ONE("\"F32\"", "[99999999999999999999]", "[0,8]"), "malformed JSON", BERTH_FORMAT},
         {ONE("\"F32\"", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), "'w' has 9 dimensions", BERTH_UNSUPPORTED},
-        {ONE("\"F32\"", "[3]", "[0,8]"), "'w' is f32[3], which is 12 bytes, but its data has 8", BERTH_FORMAT},
+        {ONE("\"F32\"", "[3]", "[0,8]"), "'w' is f32[3], which is 12 bytes, but its data has 8",
+         BERTH_FORMAT},
         {ONE("\"F16\"", "[2]", "[0,8]"), "'w' is f16[2], which is 4 bytes", BERTH_FORMAT},
         {ONE("\"F32\"", "[2]", "[0,9]"), "'w' lies at [0,9], but the file has 8 bytes", BERTH_FORMAT},
         {ONE("\"F32\"", "[2]", "[8,0]"), "'w' lies at [8,0]", BERTH_FORMAT},
@@ -78,7 +80,8 @@ static void open_hostile_header_is_refused_by_name(void **state)
         {"{\"__metadata__\":{\"n\":1}}", "\"__metadata__\": 'n' is not a string", BERTH_FORMAT},
         {"{\"w\":{\"dtype\":\"F32\"", "malformed JSON", BERTH_FORMAT},
         {"{\"w\":{}} {", "malformed JSON", BERTH_FORMAT},
-        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "malformed JSON", BERTH_FORMAT},
+        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "malformed JSON",
+         BERTH_FORMAT},
         {"{\"\xff\":1}", "malformed JSON", BERTH_FORMAT},
         {"{\"a\":[[[[[[[[[[1]]]]]]]]]]}", "nested deeper", BERTH_LIMIT},
         {"[]", "neither a safetensors file nor", BERTH_FORMAT},
@@ -100,7 +103,8 @@ static void open_hostile_header_is_refused_by_name(void **state)
 static void open_hostile_length_is_refused(void **state)
 {
     (void)state;
-    static const uint64_t lengths[] = {UINT64_MAX, UINT64_MAX - 7, UINT64_MAX - 8, (uint64_t)1 << 63, 100000001, 1000};
+    static const uint64_t lengths[] = {UINT64_MAX,        UINT64_MAX - 7, UINT64_MAX - 8,
+                                       (uint64_t)1 << 63, 100000001,      1000};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct bytes file = {0};
         bytes_number(&file, lengths[i], 8);
@@ -183,7 +187,12 @@ static void write_then_open_gives_the_same_tensors(void **state)
     const float numbers[6] = {0, -1, 2, 3, 4, 5};
     const int64_t step = -3;
     const struct berth_tensor tensors[] = {
-        {.name = "z \"quoted\" \xc3\xa9", .dtype = BERTH_DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = numbers, .bytes = 24},
+        {.name = "z \"quoted\" \xc3\xa9",
+         .dtype = BERTH_DTYPE_F32,
+         .rank = 2,
+         .shape = {2, 3},
+         .data = numbers,
+         .bytes = 24},
         {.name = "a", .dtype = BERTH_DTYPE_I64, .data = &step, .bytes = 8},
         {.name = "nothing", .dtype = BERTH_DTYPE_BF16, .rank = 1, .shape = {0}},
     };
@@ -214,8 +223,10 @@ static void write_wrong_tensors_is_refused_and_writes_nothing(void **state)
         struct berth_tensor tensor;
         const char *words;
     } cases[] = {
-        {{.name = "w", .dtype = BERTH_DTYPE_F32, .rank = 1, .shape = {1}, .bytes = 1}, "1 bytes are not what its shape"},
-        {{.name = "w", .dtype = BERTH_DTYPE_F32, .rank = 2, .shape = {SIZE_MAX, 2}, .bytes = 1}, "not what its shape"},
+        {{.name = "w", .dtype = BERTH_DTYPE_F32, .rank = 1, .shape = {1}, .bytes = 1},
+         "1 bytes are not what its shape"},
+        {{.name = "w", .dtype = BERTH_DTYPE_F32, .rank = 2, .shape = {SIZE_MAX, 2}, .bytes = 1},
+         "not what its shape"},
         {{.name = "", .dtype = BERTH_DTYPE_U8, .bytes = 1}, "empty, reserved"},
         {{.name = "__metadata__", .dtype = BERTH_DTYPE_U8, .bytes = 1}, "empty, reserved"},
         {{.name = "\xff", .dtype = BERTH_DTYPE_U8, .bytes = 1}, "not UTF-8"},

@@ -45,8 +45,12 @@ static void read_f32_of_every_half_is_its_value(void **state)
     assert_true(bytes && out);
     for (unsigned i = 0; i < COUNT; i++)
         memcpy(bytes + 1 + 2 * i, &(uint16_t){(uint16_t)i}, 2);
-    struct berth_tensor tensor = {
-        .dtype = BERTH_DTYPE_F16, .rank = 1, .shape = {COUNT}, .elements = COUNT, .data = bytes + 1, .bytes = 2 * COUNT};
+    struct berth_tensor tensor = {.dtype = BERTH_DTYPE_F16,
+                                  .rank = 1,
+                                  .shape = {COUNT},
+                                  .elements = COUNT,
+                                  .data = bytes + 1,
+                                  .bytes = 2 * COUNT};
     berth_tensor_read_f32(&tensor, 0, COUNT, out);
     for (unsigned i = 0; i < COUNT; i++) {
         double want = half_value(i);
@@ -72,7 +76,8 @@ static void read_f32_rounds_doubles_and_copies_floats(void **state)
     unsigned char bytes[sizeof doubles + 1];
     memcpy(bytes + 1, doubles, sizeof doubles);
     float out[4];
-    struct berth_tensor tensor = {.dtype = BERTH_DTYPE_F64, .elements = 4, .data = bytes + 1, .bytes = sizeof doubles};
+    struct berth_tensor tensor = {
+        .dtype = BERTH_DTYPE_F64, .elements = 4, .data = bytes + 1, .bytes = sizeof doubles};
     berth_tensor_read_f32(&tensor, 0, 4, out);
     assert_true(out[0] == 1.0f / 3 && isinf(out[1]) && out[2] == 0 && signbit(out[2]) && out[3] == 0);
     float floats[3] = {1, NAN, -2};
