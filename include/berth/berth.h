@@ -217,28 +217,40 @@ BERTH_API enum berth_status berth_session_classify_ids(struct berth_session *ses
 /* How a file of texts is laid out. LINES: a text a line. TSV and CSV have a header line with column names. */
 enum berth_layout { BERTH_LAYOUT_LINES, BERTH_LAYOUT_JSONL, BERTH_LAYOUT_TSV, BERTH_LAYOUT_CSV };
 
+/* Names of columns (tsv, csv) or keys (jsonl). */
 struct berth_columns {
     const char *text;  /* NULL: "text" (jsonl), "sentence" or "text" (tsv, csv) */
-    const char *pair;  /* NULL: none, except "pair" in jsonl */
+    const char *pair;  /* NULL: none, except "pair" in jsonl, where a line may lack it */
     const char *label; /* NULL: labels are not read */
 };
 
 /* One example; strings borrowed from the reader until the next call. */
 struct berth_record {
     struct berth_text text;
-    const char *label;      /* as written in the file; NULL when there is none */
-    size_t line;            /* 1-based, for messages */
+    const char *label;      /* as written in the file, in jsonl unless a string as JSON; NULL when labels are not read */
+    size_t line;            /* 1-based, for messages: the record's first */
 };
 
 struct berth_reader;
 
-/* path NULL or "-": standard input. Streams: a file larger than memory is fine; a single line is bounded at 256 MiB. */
+/* path NULL or "-": standard input. Streams: a file larger than memory is fine; a single line (in csv, a record) is bounded at 256 MiB.
+ * Line ends are "\n" or "\r\n", the last may be missing; a byte order mark is dropped. TSV is GLUE's, where quotes are
+ * characters like others; CSV is RFC 4180's. Empty lines are empty texts in LINES, and skipped elsewhere (but for files of one column). */
 BERTH_API enum berth_status berth_reader_open(const char *path, enum berth_layout layout, const struct berth_columns *columns,
                                               struct berth_reader **reader, struct berth_error *err);
 
-/* *end is set instead of a record after the last one. */
+/* Opens a file in the layout of a task: one of GLUE's, whose columns are known, or csv or jsonl with `columns` (may be NULL; read for
+ * these two alone). `labels` false leaves labels out, as GLUE's test files do; else csv and jsonl have "label" unless columns say otherwise. */
+BERTH_API enum berth_status berth_reader_open_task(const char *path, const char *task, const struct berth_columns *columns,
+                                                   bool labels, struct berth_reader **reader, struct berth_error *err);
+
+/* *end is set instead of a record after the last one. After a malformed record (BERTH_FORMAT) the next call goes on behind it. */
 BERTH_API enum berth_status berth_reader_next(struct berth_reader *reader, struct berth_record *record, bool *end,
                                               struct berth_error *err);
+
+/* Whether the next record (or the end) is there without waiting for the other end of a pipe: a program that collects
+ * records answers what it has when not. The last record still holds after it. */
+BERTH_API bool berth_reader_ready(struct berth_reader *reader);
 BERTH_API void berth_reader_close(struct berth_reader *reader);
 
 /* Called now and then with the work done so far (total 0: unknown). Return false to stop: the call then fails with BERTH_CANCELLED. */
@@ -252,8 +264,9 @@ struct berth_evaluation_options {
     void *progress_context;
 };
 
-/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of a constant) are NaN here and null in
- * JSON. */
+/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of a constant) are
+ * NaN here and null in JSON; matthews_correlation of a constant is 0, as scikit-learn has it. Predictions of GLUE's tasks are
+ * counted in GLUE's order of labels: where the model's label names are the task's (case ignored), they are matched by name. */
 enum { BERTH_METRICS_MAX = 16 };
 struct berth_evaluation {
     char task[16];

@@ -31,6 +31,9 @@ bool berth_isa_parse(const char *name, enum berth_isa *isa)
 #if defined(__x86_64__)
 
 enum { XCR0_YMM = 0x6, XCR0_ZMM = 0xe6, XCR0_TILE = 0x60000, XFEATURE_TILE_DATA = 18 };
+/* CPUID leaf 7, EDX: not every compiler names these. */
+enum { EDX_AMX_BF16 = 1 << 22, EDX_AMX_TILE = 1 << 24, EDX_AMX_INT8 = 1 << 25 };
+enum { EAX71_AVX512_BF16 = 1 << 5 };
 enum { ARCH_GET_XCOMP_PERM_CODE = 0x1022, ARCH_REQ_XCOMP_PERM_CODE = 0x1023 };
 
 static uint64_t read_xcr0(void)
@@ -80,13 +83,13 @@ static void detect_isa(struct berth_cpu *cpu)
             cpu->best = BERTH_ISA_AVX512;
     }
     if (cpu->best == BERTH_ISA_AVX512) {
-        if (!(c7 & bit_AVX512VNNI) || !(a71 & bit_AVX512BF16))
+        if (!(c7 & bit_AVX512VNNI) || !(a71 & EAX71_AVX512_BF16))
             reason = "this CPU has no AVX-512 VNNI and BF16";
         else
             cpu->best = BERTH_ISA_VNNI;
     }
     if (cpu->best == BERTH_ISA_VNNI) {
-        if (!(d7 & bit_AMX_TILE) || !(d7 & bit_AMX_INT8) || !(d7 & bit_AMX_BF16))
+        if (!(d7 & EDX_AMX_TILE) || !(d7 & EDX_AMX_INT8) || !(d7 & EDX_AMX_BF16))
             reason = "this CPU has no AMX tiles";
         else if ((xcr0 & XCR0_TILE) != XCR0_TILE)
             reason = "the operating system does not save AMX tiles";

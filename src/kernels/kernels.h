@@ -1,11 +1,15 @@
 /* kernels.h: the arithmetic of an encoder, one table of functions per instruction-set level.
  *
- * Kernels are pure functions over pointers and sizes: no allocation, no threads, no globals, no reads past the end of
- * an array. Arguments stand in the order output, inputs, sizes, strides, parameters; sizes and strides count elements.
+ * Kernels are pure functions over pointers and sizes: no allocation, no threads, no globals, no reads past
+ * the end of an array. Arguments stand in the order output, inputs, sizes, strides, parameters; sizes and
+ * strides count elements.
  *
- * Promise on bits: at one level, a row of a result depends on that row of the input (in attention: on that text) and on
- * nothing else: not on how many rows are computed together, nor on which piece of the work a thread was given. Every
- * output element is one chain of fused multiply-adds in increasing k.
+ * Promise on bits: at one level, a row of a result depends on that row of the input (in attention: on that
+ * text) and on nothing else: not on how many rows are computed together, nor on which piece of the work a
+ * thread was given. Every output element of a matrix product is one chain of multiply-adds (fused from avx2
+ * on) in increasing k.
+ *
+ * Values that are not finite spread as IEEE arithmetic has them spread; no kernel turns a NaN into a number.
  *
  * Letters: M rows (tokens), N output columns, K input columns, T tokens of one text, D size of a head. */
 #ifndef BERTH_KERNELS_KERNELS_H
@@ -18,75 +22,95 @@
 #include "base/cpu.h"
 
 /* What a matrix product does to its sums before they are stored. */
-enum berth_epilogue_act { BERTH_K_NONE, BERTH_K_GELU_ERF, BERTH_K_GELU_TANH, BERTH_K_RELU, BERTH_K_SILU, BERTH_K_TANH };
+enum berth_epilogue_act {
+    BERTH_K_NONE,
+    BERTH_K_GELU_ERF,  /* x * Phi(x), the exact one */
+    BERTH_K_GELU_TANH, /* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+    BERTH_K_RELU,
+    BERTH_K_SILU, /* x / (1 + exp(-x)) */
+    BERTH_K_TANH
+};
 
-/* out[M,N] = act(a[M,K] . w[N,K]^T + bias[N]) + residual[M,N] */
+/* out[M,N] = act(a[M,K] . w[N,K]^T + bias[N]) + residual[M,N]
+ *
+ * Work is split by rows (any) or by columns (at a multiple of gemm_f32_nr: then `weights` starts at the first
+ * panel of the piece, berth_gemm_f32_packed(kernels, first_column, k) floats into the packed matrix, and out,
+ * bias and residual at that column). `out` may not overlap `a`. */
 struct berth_gemm_f32 {
     float *out;            /* [M, N], row stride out_stride */
     const float *a;        /* [M, K], row stride a_stride */
     const float *weights;  /* packed by pack_f32: the panels of these N columns only */
     const float *bias;     /* [N] or NULL */
     const float *residual; /* [M, N], row stride residual_stride, or NULL; may be `out` itself */
-    size_t m, n, k;
+    size_t m, n, k;        /* any of them may be 0 */
     size_t out_stride, a_stride, residual_stride;
     enum berth_epilogue_act act;
-    float *scratch;        /* gemm_f32_scratch(m, k) floats, 64-byte aligned; one per thread */
+    float *scratch; /* gemm_f32_scratch(m, k) floats, 64-byte aligned; one per thread */
 };
 
-/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for token i. */
+/* Attention of one head of one text: softmax(scale * q k^T) v, row i of out for query i. */
 struct berth_attention_f32 {
-    float *out;           /* [T, D], row stride out_stride */
-    const float *q, *k, *v; /* [T, D], row stride qkv_stride */
+    float *out;             /* [queries, D], row stride out_stride; may not overlap the inputs */
+    const float *q, *k, *v; /* [queries, D], [T, D], [T, D], row stride qkv_stride */
+    size_t queries;         /* rows of q and out when only the first tokens' are wanted; 0: T */
     size_t t, d;
     size_t out_stride, qkv_stride;
     float scale;
-    float *scratch;       /* attention_f32_scratch(t, d) floats, 64-byte aligned; one per thread */
+    float *scratch; /* attention_f32_scratch(t, d) floats, 64-byte aligned; one per thread */
 };
 
 struct berth_kernels {
     enum berth_isa isa; /* the level of these kernels */
 
-    /* --- fp32 matrix product ------------------------------------------------------------------------- */
+    /* --- fp32 matrix product -------------------------------------------------------------------------------
+     */
     const char *gemm_f32_name; /* as `berth info --plan` prints it: "f32_gemm_14x32__avx512" */
     size_t gemm_f32_nr;        /* columns of a panel; N is padded to a multiple of it when packing */
 
-    /* Packs rows [n0, n0 + count) of w[N,K] (Hugging Face's Linear.weight: out x in, row stride w_stride, given from row n0 on) into
-     * `packed`, which holds panels of nr columns, each [K][nr], zero-filled beyond N. n0 is a multiple of nr;
-     * count is one too unless it is the end. */
+    /* Packs `count` rows of w[N,K] (Hugging Face's Linear.weight: out x in), beginning with row n0, into
+     * their place in `packed`, which holds panels of nr columns, each [K][nr], zero-filled beyond N. `w`
+     * points at row n0, its row stride is w_stride. n0 is a multiple of nr; count is one too unless n0 +
+     * count is N. So matrices that are computed as one (query, key, value) can be packed one after another
+     * when their heights are multiples of nr, and threads can pack pieces. */
     void (*pack_f32)(float *packed, const float *w, size_t n0, size_t count, size_t k, size_t w_stride);
+    /* Floats of scratch that do for every product of at most m rows and at most k input columns. */
     size_t (*gemm_f32_scratch)(size_t m, size_t k);
     void (*gemm_f32)(const struct berth_gemm_f32 *args);
 
-    /* --- attention ------------------------------------------------------------------------------------- */
+    /* --- attention -----------------------------------------------------------------------------------------
+     */
     const char *attention_f32_name;
+    /* Floats of scratch that do for every text of at most t tokens with heads of at most d. */
     size_t (*attention_f32_scratch)(size_t t, size_t d);
     void (*attention_f32)(const struct berth_attention_f32 *args);
 
-    /* --- row-wise ---------------------------------------------------------------------------------------- */
-    /* out[i] = (x[i] - mean(x)) / sqrt(var(x) + eps) * gamma + beta for each of m rows of n; out may be x.
-     * Mean and variance (biased) in two passes. */
-    void (*layernorm_f32)(float *out, const float *x, const float *gamma, const float *beta, size_t m, size_t n,
-                          size_t out_stride, size_t x_stride, float eps);
-    /* out[n] = a[n] + b[n] + (c ? c[n] : 0): one embedding row. */
+    /* --- row-wise ------------------------------------------------------------------------------------------
+     */
+    /* out[i] = (x[i] - mean(x)) / sqrt(var(x) + eps) * gamma + beta for each of m rows of n > 0; out may be
+     * x. Mean and variance (biased) in two passes. */
+    void (*layernorm_f32)(float *out, const float *x, const float *gamma, const float *beta, size_t m,
+                          size_t n, size_t out_stride, size_t x_stride, float eps);
+    /* out[n] = a[n] + b[n] + (c ? c[n] : 0): one embedding row. out may be a, b or c. */
     void (*add3_f32)(float *out, const float *a, const float *b, const float *c, size_t n);
     /* x[n] in place. */
     void (*act_f32)(float *x, size_t n, enum berth_epilogue_act act);
-    /* Widening of stored weights. */
+    /* Widening of stored weights; exact. x need only be aligned as uint16_t. */
     void (*widen_f16)(float *out, const uint16_t *x, size_t n);
     void (*widen_bf16)(float *out, const uint16_t *x, size_t n);
     /* True when every value is finite. */
     bool (*all_finite_f32)(const float *x, size_t n);
 };
 
-/* The best table at or below `max` that was compiled in; never NULL (scalar is always there). The caller passes a level that
- * the machine has (berth_cpu_detect). Levels without kernels of their own use the next lower one's. */
+/* The best table at or below `max` that was compiled in; never NULL (scalar is always there). The caller
+ * passes a level that the machine has (berth_cpu_detect). Levels without kernels of their own use the next
+ * lower one's. */
 const struct berth_kernels *berth_kernels_select(enum berth_isa max);
 
 /* Floats of the packed form of w[n, k]. Saturates at SIZE_MAX / 4 on overflow. */
 size_t berth_gemm_f32_packed(const struct berth_kernels *kernels, size_t n, size_t k);
 
-/* Runs each chosen kernel on a small fixed problem against the plain C reference, in well below 5 ms; returns the name of the first that is wrong, NULL when
- * all are right. */
+/* Runs each kernel of the table on small fixed problems against the plain C reference, in well below 5 ms;
+ * returns the name of the first that is wrong ("gemm_f32"), NULL when all are right. */
 const char *berth_kernels_self_test(const struct berth_kernels *kernels);
 
 #endif

@@ -1,13 +1,11 @@
-/* encoder.h: one description of a BERT-family encoder with its classification head: configuration and typed weights.
- * BERT, DistilBERT and ELECTRA are tables of tensor names and a few switches (families.c); nothing after this room
- * knows which one it was, or which file the weights came from.
+/* encoder.h: one description of a BERT-family encoder with its classification head: configuration and typed
+ * weights. BERT, DistilBERT and ELECTRA are tables of tensor names and a few switches (families.c); nothing
+ * after this room knows which one it was, or which file the weights came from.
  *
  *   x   = LayerNorm(word[id] + position[p] + type[t])            E columns
- *   x   = x . project^T + b                                      C columns, only when project is present (ELECTRA)
- *   for each layer:
- *       x = LayerNorm(x + attention(x . q^T, x . k^T, x . v^T) . attention_out^T + b)
- *       x = LayerNorm(x + act(x . ffn_in^T + b) . ffn_out^T + b)
- *   pooled = pooler_act(x[first token] . pooler^T + b)
+ *   x   = x . project^T + b                                      C columns, only when project is present
+ * (ELECTRA) for each layer: x = LayerNorm(x + attention(x . q^T, x . k^T, x . v^T) . attention_out^T + b) x =
+ * LayerNorm(x + act(x . ffn_in^T + b) . ffn_out^T + b) pooled = pooler_act(x[first token] . pooler^T + b)
  *   logits = pooled . classifier^T + b */
 #ifndef BERTH_MODEL_ENCODER_H
 #define BERTH_MODEL_ENCODER_H
@@ -21,7 +19,9 @@
 #include "formats/hf_config.h"
 #include "formats/tensor.h"
 
-/* Weights are views (F32, F16 or BF16) on the checkpoint or on memory the encoder owns. Absent: data == NULL. */
+/* Weights are views (F32, F16 or BF16) on the checkpoint or on memory the encoder owns; absent: elements ==
+ * 0. The weights of a random model are not stored but generated when read (data == NULL), except the word
+ * embedding. berth_encoder_read serves all of them. */
 struct berth_linear {
     struct berth_tensor weight; /* [out, in] */
     struct berth_tensor bias;   /* [out] */
@@ -42,40 +42,54 @@ struct berth_layer {
 };
 
 struct berth_encoder {
-    struct berth_config config;           /* owned */
-    struct berth_tensor word_embedding;   /* [V, E] */
+    struct berth_config config;             /* owned */
+    struct berth_tensor word_embedding;     /* [V, E] */
     struct berth_tensor position_embedding; /* [P, E] */
-    struct berth_tensor type_embedding;   /* [type_vocab_size, E]; absent for DistilBERT */
-    struct berth_norm embedding_norm;     /* [E] */
-    struct berth_linear project;          /* [C, E]; absent unless E != C */
-    struct berth_layer *layers;           /* [L], owned */
-    struct berth_linear pooler;           /* [C, C]; absent without a head */
-    enum berth_activation pooler_act;     /* BERT tanh, DistilBERT relu, ELECTRA exact gelu */
-    struct berth_linear classifier;       /* [labels, C]; absent without a head */
-    bool has_head;                        /* pooler and classifier are present */
-    size_t parameters;                    /* numbers in the weights used */
-    struct berth_checkpoint *checkpoint;  /* owned; NULL for random weights */
-    void *memory;                         /* owned weights of a random model; NULL otherwise */
+    struct berth_tensor type_embedding;     /* [type_vocab_size, E]; absent for DistilBERT */
+    struct berth_norm embedding_norm;       /* [E] */
+    struct berth_linear project;            /* [C, E]; absent unless E != C */
+    struct berth_layer *layers;             /* [L], owned */
+    struct berth_linear pooler;             /* [C, C]; may be absent without a head */
+    enum berth_activation pooler_act;       /* BERT tanh, DistilBERT relu, ELECTRA exact gelu */
+    struct berth_linear classifier;         /* [labels, C]; absent without a head */
+    bool has_head;                          /* pooler and classifier are present */
+    size_t parameters;                      /* numbers in the weights used */
+    struct berth_checkpoint *checkpoint;    /* owned; NULL for random weights */
+    uint64_t seed;                          /* of random weights */
+    void *names, *memory;                   /* owned tensor names and word embedding of a random model */
 };
 
-/* Opens config.json and the weights of a model directory. Missing or mis-shaped tensors are refused by name with both shapes;
- * extra ones (pre-training heads, position_ids) are ignored. A checkpoint without a classifier opens with has_head false. */
-enum berth_status berth_encoder_open(const char *directory, struct berth_encoder **encoder, struct berth_error *err);
+/* Opens config.json and the weights of a model directory. Missing or mis-shaped tensors are refused by name
+ * with both shapes; extra ones (pre-training heads, position_ids) are ignored. A checkpoint that has no
+ * classifier, and whose configuration claims none, opens with has_head false. */
+enum berth_status berth_encoder_open(const char *directory, struct berth_encoder **encoder,
+                                     struct berth_error *err);
 
-/* The same over an already parsed configuration (taken: cleared in the caller) and checkpoint (taken, also on failure). */
-enum berth_status berth_encoder_bind(struct berth_config *config, struct berth_checkpoint *checkpoint, const char *name,
-                                     struct berth_encoder **encoder, struct berth_error *err);
+/* The same over an already parsed configuration (taken: cleared in the caller) and checkpoint (taken), both
+ * also on failure. `name` stands in messages. */
+enum berth_status berth_encoder_bind(struct berth_config *config, struct berth_checkpoint *checkpoint,
+                                     const char *name, struct berth_encoder **encoder,
+                                     struct berth_error *err);
 
-/* A published architecture with seeded random weights (normal, initializer_range), two labels: "bert-base", ... ; "bert-base@7" sets the seed.
- * The same name gives the same weights on every machine. */
-enum berth_status berth_encoder_random(const char *preset, struct berth_encoder **encoder, struct berth_error *err);
+/* A published architecture with seeded random weights (deviation initializer_range) and two labels:
+ * "bert-base", ...; "bert-base@7" sets the seed. The same name gives the same weights on every machine. */
+enum berth_status berth_encoder_random(const char *preset, struct berth_encoder **encoder,
+                                       struct berth_error *err);
 
 /* Names of the presets, NULL-terminated, static. */
 const char *const *berth_encoder_presets(void);
 
 void berth_encoder_free(struct berth_encoder *encoder); /* NULL and half-built are fine */
 
-/* The resident pages of the stored weights may leave memory (all views stay valid). */
-void berth_encoder_forget(const struct berth_encoder *encoder);
+/* Numbers [first, first + count) of one of the encoder's weights as float32: widened, or generated. */
+void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_tensor *tensor, size_t first,
+                        size_t count, float *out);
+
+/* The bytes of one weight, or of all (NULL), may leave resident memory; all views stay valid. */
+void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor);
+
+/* "tensor 'NAME' of model.safetensors" for messages; returns text. */
+char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,
+                           size_t size);
 
 #endif

@@ -1,0 +1,111 @@
+/* tensor.c: names and sizes of element types, and widening to float32. Everything that reads numbers out of a
+ * file ends here; the loops are plain so that the compiler vectorises them. */
+#include "formats/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[BERTH_DTYPE_COUNT] = {
+    [BERTH_DTYPE_F32] = {"f32", 4},   [BERTH_DTYPE_F16] = {"f16", 2}, [BERTH_DTYPE_BF16] = {"bf16", 2},
+    [BERTH_DTYPE_F64] = {"f64", 8},   [BERTH_DTYPE_I8] = {"i8", 1},   [BERTH_DTYPE_U8] = {"u8", 1},
+    [BERTH_DTYPE_I16] = {"i16", 2},   [BERTH_DTYPE_I32] = {"i32", 4}, [BERTH_DTYPE_I64] = {"i64", 8},
+    [BERTH_DTYPE_BOOL] = {"bool", 1},
+};
+
+const char *berth_dtype_name(enum berth_dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+
+size_t berth_dtype_size(enum berth_dtype dtype)
+{
+    return dtypes[dtype].size;
+}
+
+bool berth_dtype_is_float(enum berth_dtype dtype)
+{
+    return dtype <= BERTH_DTYPE_F64;
+}
+
+char *berth_tensor_describe(const struct berth_tensor *tensor, char *text, size_t size)
+{
+    char full[BERTH_TENSOR_MAX_RANK * 21 + 16]; /* 20 digits and a comma a dimension */
+    int used = snprintf(full, sizeof full, "%s[", berth_dtype_name(tensor->dtype));
+    for (size_t i = 0; i < tensor->rank; i++)
+        used += snprintf(full + used, sizeof full - (size_t)used, i ? ",%zu" : "%zu", tensor->shape[i]);
+    snprintf(text, size, "%s]", full);
+    return text;
+}
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Subnormals are counted in units of 2^-24 rather than scaled up, so that a thread which flushes float32
+ * subnormals to zero still reads them exactly. */
+static float float_of_half(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half & 0x7c00, mantissa = half & 0x3ff;
+    if (exponent == 0) {
+        float magnitude = (float)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    uint32_t rebias = exponent == 0x7c00 ? (255 - 31) << 23 : (127 - 15) << 23;
+    return float_of_bits(sign | (((exponent | mantissa) << 13) + rebias));
+}
+
+static void widen_half(const unsigned char *data, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half;
+        memcpy(&half, data + 2 * i, sizeof half);
+        out[i] = float_of_half(half);
+    }
+}
+
+static void widen_bfloat(const unsigned char *data, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint16_t high;
+        memcpy(&high, data + 2 * i, sizeof high);
+        out[i] = float_of_bits((uint32_t)high << 16);
+    }
+}
+
+static void narrow_double(const unsigned char *data, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        double value;
+        memcpy(&value, data + 8 * i, sizeof value);
+        out[i] = (float)value;
+    }
+}
+
+void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size_t count, float *out)
+{
+    if (count == 0)
+        return; /* an empty tensor may have no data at all */
+    const unsigned char *data = (const unsigned char *)tensor->data + first * berth_dtype_size(tensor->dtype);
+    switch (tensor->dtype) {
+        case BERTH_DTYPE_F32:
+            memcpy(out, data, count * sizeof *out);
+            break;
+        case BERTH_DTYPE_F16:
+            widen_half(data, count, out);
+            break;
+        case BERTH_DTYPE_BF16:
+            widen_bfloat(data, count, out);
+            break;
+        case BERTH_DTYPE_F64:
+            narrow_double(data, count, out);
+            break;
+        default:
+            break; /* a caller's mistake: see berth_dtype_is_float */
+    }
+}

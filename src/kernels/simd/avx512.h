@@ -1,0 +1,107 @@
+/* avx512.h: vectors of sixteen floats. Same names as avx2.h: a kernel is written once (f32_*_simd.h) and
+ * compiled for each. Arithmetic operators work on a `vf` as they stand. */
+#ifndef BERTH_KERNELS_SIMD_AVX512_H
+#define BERTH_KERNELS_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KERNEL(name) berth_k_##name##__avx512
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+typedef __m512 vf;
+
+/* The tile of a matrix product: 28 sums, 2 columns of weights and 1 broadcast fill 31 of 32 registers. */
+enum { LANES = 16, TILE_ROWS = 14, PREFETCH_ROWS = 7 };
+#define TILE_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+
+ALWAYS_INLINE vf vf_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+ALWAYS_INLINE vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+ALWAYS_INLINE void vf_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+
+/* The first n < 16 elements only; the others are not touched and read as 0. */
+ALWAYS_INLINE vf vf_load_part(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+ALWAYS_INLINE void vf_store_part(float *p, vf x, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+}
+
+/* a * b + c, rounded once */
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* The second operand where either is NaN. */
+ALWAYS_INLINE vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_abs(vf x)
+{
+    return _mm512_abs_ps(x);
+}
+
+/* |magnitude| with the sign of `sign` */
+ALWAYS_INLINE vf vf_copysign(vf magnitude, vf sign)
+{
+    const vf bit = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(bit, magnitude), _mm512_and_ps(bit, sign));
+}
+
+ALWAYS_INLINE vf vf_round(vf x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* x * 2^n, n integral */
+ALWAYS_INLINE vf vf_scale(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
+
+ALWAYS_INLINE float vf_sum(vf x)
+{
+    return _mm512_reduce_add_ps(x);
+}
+
+/* Undefined when a lane is NaN. */
+ALWAYS_INLINE float vf_largest(vf x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+ALWAYS_INLINE vf vf_of_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+ALWAYS_INLINE vf vf_of_bf16(const uint16_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+#endif

@@ -1,0 +1,273 @@
+/* model.c: opens a model: what the argument means, then tokenizer, encoder, plan, and the checks between them. */
+#include "pipeline/model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/file.h"
+
+/* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
+extern const unsigned char berth_builtin_vocab[];
+extern const size_t berth_builtin_vocab_size;
+
+static const char random_prefix[] = "random:";
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+/* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
+static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (size_t i = 0; i < BERTH_REMARKS_MAX; i++)
+        if (!model->remarks[i]) {
+            model->remarks[i] = berth_strdup(line);
+            break;
+        }
+    if (options->log)
+        options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
+}
+
+/* Which of the forms of a model argument this is; everything that this version cannot open is refused by name. */
+static enum berth_status check_form(const char *name, struct berth_error *err)
+{
+    if (has_prefix(name, random_prefix) || berth_directory_exists(name))
+        return BERTH_OK;
+    if (has_prefix(name, "bundled:"))
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version ships no trained model yet; give a model directory", name);
+    if (has_suffix(name, ".onnx"))
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version cannot read ONNX files yet; give a model directory", name);
+    if (berth_file_exists(name))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
+    return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+}
+
+static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+{
+    berth_cpu_detect(&model->cpu);
+    enum berth_isa level = model->cpu.best;
+    if (options->isa) {
+        enum berth_isa asked;
+        if (!berth_isa_parse(options->isa, &asked))
+            return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown instruction set '%s': scalar, avx2, avx512, vnni or amx", options->isa);
+        if (asked > level)
+            remark(model, options, "instruction set %s was allowed, but this machine ends at %s: %s", options->isa, berth_isa_name(level),
+                   model->cpu.reason);
+        else if (asked < level) {
+            level = asked;
+            snprintf(model->cpu.reason, sizeof model->cpu.reason, "limited to %s by the caller", options->isa);
+        }
+    }
+    model->kernels = berth_kernels_select(level);
+    const char *wrong = berth_kernels_self_test(model->kernels);
+    if (wrong)
+        return berth_fail(err, BERTH_INTERNAL, "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
+    return BERTH_OK;
+}
+
+static enum berth_status check_precision(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+{
+    if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
+        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native", berth_runtime_name(options->runtime));
+    if (options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_INT8)
+        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is not part of this version; use fp32", berth_precision_name(options->precision));
+    if (options->precision == BERTH_PRECISION_AUTO)
+        remark(model, options, "precision auto is fp32: this version has no bf16 kernels");
+    return BERTH_OK;
+}
+
+static enum berth_choice choice_of(enum berth_override override)
+{
+    return override == BERTH_FORCE_ON ? BERTH_CHOICE_YES : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO : BERTH_CHOICE_UNSET;
+}
+
+static enum berth_status open_tokenizer(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+{
+    struct berth_tokenizer_options wanted = {
+        choice_of(options->do_lower_case),
+        choice_of(options->strip_accents),
+        choice_of(options->tokenize_chinese_chars),
+        choice_of(options->add_special_tokens),
+        0,
+    };
+    if (options->vocab)
+        return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
+    if (has_prefix(model->name, random_prefix))
+        return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab, berth_builtin_vocab_size,
+                                           &wanted, &model->tokenizer, err);
+    return berth_tokenizer_open(model->name, &wanted, &model->tokenizer, err);
+}
+
+static enum berth_status open_plan(struct berth_model *model, struct berth_error *err)
+{
+    struct berth_encoder *encoder = NULL;
+    struct berth_team *team = NULL;
+    enum berth_status status;
+    BERTH_TRY(berth_team_new(model->threads, &team, err));
+    if (has_prefix(model->name, random_prefix))
+        BERTH_TRY(berth_encoder_random(model->name + strlen(random_prefix), &encoder, err));
+    else
+        BERTH_TRY(berth_encoder_open(model->name, &encoder, err));
+    status = berth_plan_new(encoder, model->kernels, team, &model->plan, err);
+fail:
+    berth_team_free(team);
+    return status;
+}
+
+/* A folder that only tokenises may lack everything but its vocabulary. */
+static enum berth_status read_config_if_any(struct berth_model *model, struct berth_error *err)
+{
+    if (!berth_directory_exists(model->name))
+        return BERTH_OK;
+    char *path = berth_path_join(model->name, "config.json");
+    if (!path)
+        return berth_fail_memory(err, "a path", strlen(model->name));
+    enum berth_status status = berth_file_exists(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
+    berth_free(path);
+    return status;
+}
+
+const struct berth_config *berth_model_config(const struct berth_model *model)
+{
+    return model->plan ? &model->plan->encoder->config : &model->config;
+}
+
+static enum berth_status check_lengths(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+{
+    const struct berth_config *config = berth_model_config(model);
+    size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
+    if (model->plan && tokens > config->vocab_size)
+        return berth_fail(err, BERTH_FORMAT, "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
+                          model->name, tokens, config->vocab_size);
+    size_t positions = config->max_positions; /* 0: no configuration */
+    size_t own = berth_tokenizer_model_max_length(model->tokenizer);
+    if (positions > 0 && (own == 0 || own > positions))
+        own = positions;
+    if (options->max_length > 0 && positions > 0 && options->max_length > positions)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
+                          positions);
+    if (model->plan && config->vocab_size > 0 && positions < 3)
+        return berth_fail(err, BERTH_FORMAT, "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]", model->name,
+                          positions);
+    model->max_length = options->max_length ? options->max_length : own;
+    if (model->plan && model->max_length < 2)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens has no room for [CLS] and [SEP]", model->max_length);
+    model->max_batch_tokens = berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT, model->max_length);
+    return BERTH_OK;
+}
+
+static void fill_info(struct berth_model *model)
+{
+    const struct berth_config *config = berth_model_config(model);
+    const struct berth_tokenizer_options *reads = berth_tokenizer_effective_options(model->tokenizer);
+    model->info = (struct berth_model_info){
+        .name = model->name,
+        .architecture = config->architecture,
+        .family = config->layers ? berth_family_name(config->family) : "",
+        .activation = config->layers ? berth_activation_name(config->activation) : "",
+        .problem = config->layers ? berth_problem_name(config->problem) : "",
+        .parameters = model->plan ? model->plan->encoder->parameters : 0,
+        .layers = config->layers,
+        .hidden_size = config->hidden_size,
+        .embedding_size = config->embedding_size,
+        .heads = config->heads,
+        .intermediate_size = config->intermediate_size,
+        .vocab_size = config->vocab_size,
+        .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
+        .max_positions = config->max_positions,
+        .max_length = model->max_length,
+        .has_head = model->plan && model->plan->encoder->has_head,
+        .labels = config->labels,
+        .label_names = (const char *const *)config->label_names,
+        .precision = "fp32",
+        .runtime = "native",
+        .isa = berth_isa_name(model->kernels->isa),
+        .isa_reason = model->cpu.reason,
+        .cpu = model->cpu.model,
+        .threads = model->threads,
+        .threads_reason = model->threads_reason,
+        .weight_bytes = model->plan ? berth_plan_weight_bytes(model->plan) : 0,
+        .remarks = (const char *const *)model->remarks,
+        .lower_case = reads->do_lower_case == BERTH_CHOICE_YES,
+        .strip_accents = reads->strip_accents == BERTH_CHOICE_YES,
+        .chinese_chars = reads->tokenize_chinese_chars == BERTH_CHOICE_YES,
+    };
+}
+
+enum berth_status berth_model_open(const char *name, const struct berth_options *options, struct berth_model **out, struct berth_error *err)
+{
+    static const struct berth_options defaults;
+    *out = NULL;
+    if (!options)
+        options = &defaults;
+    if (!name || !*name)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "no model is named; give a directory or random:PRESET");
+    struct berth_model *model = berth_calloc(1, sizeof *model);
+    if (!model)
+        return berth_fail_memory(err, "a model", sizeof *model);
+    enum berth_status status;
+    model->name = berth_strdup(name);
+    if (!model->name) {
+        status = berth_fail_memory(err, "a model", strlen(name));
+        goto fail;
+    }
+    size_t allowed = berth_cpu_allowed(model->threads_reason, sizeof model->threads_reason);
+    if (options->threads > 0)
+        snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
+    model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
+    BERTH_TRY(check_form(name, err));
+    BERTH_TRY(check_precision(model, options, err));
+    BERTH_TRY(choose_kernels(model, options, err));
+    if (options->tokenizer_only)
+        BERTH_TRY(read_config_if_any(model, err));
+    else
+        BERTH_TRY(open_plan(model, err));
+    BERTH_TRY(open_tokenizer(model, options, err));
+    BERTH_TRY(check_lengths(model, options, err));
+    const struct berth_config *config = berth_model_config(model);
+    for (size_t i = 0; i < config->unrecognised_count; i++)
+        remark(model, options, "config.json: field '%s' is not known to berth and was not used", config->unrecognised[i]);
+    fill_info(model);
+    *out = model;
+    return BERTH_OK;
+fail:
+    berth_model_free(model);
+    return status;
+}
+
+void berth_model_free(struct berth_model *model)
+{
+    if (!model)
+        return;
+    berth_plan_free(model->plan);
+    berth_config_clear(&model->config);
+    berth_tokenizer_free(model->tokenizer);
+    for (size_t i = 0; model->remarks[i]; i++)
+        berth_free(model->remarks[i]);
+    berth_free(model->name);
+    berth_free(model);
+}
+
+const struct berth_model_info *berth_model_get_info(const struct berth_model *model)
+{
+    return &model->info;
+}

@@ -1,0 +1,33 @@
+/* model.h: what an opened model holds; shared by the files of this room. */
+#ifndef BERTH_PIPELINE_MODEL_H
+#define BERTH_PIPELINE_MODEL_H
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "berth/berth.h"
+#include "engine/engine.h"
+#include "formats/hf_config.h"
+#include "plan/plan.h"
+#include "text/tokenizer.h"
+
+enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024 };
+
+struct berth_model {
+    char *name;
+    struct berth_cpu cpu;
+    const struct berth_kernels *kernels;
+    struct berth_tokenizer *tokenizer;
+    struct berth_plan *plan;     /* NULL: opened to tokenise only */
+    struct berth_config config;  /* of a model opened to tokenise only, when it has one */
+    size_t threads;              /* of a session, unless it says otherwise */
+    char threads_reason[160];
+    size_t max_length;           /* tokens of a text; 0: no limit (tokenising only) */
+    size_t max_batch_tokens;
+    char *remarks[BERTH_REMARKS_MAX + 1]; /* owned, NULL-terminated */
+    struct berth_model_info info;
+};
+
+/* Configuration of the model: the plan's, or its own. */
+const struct berth_config *berth_model_config(const struct berth_model *model);
+
+#endif

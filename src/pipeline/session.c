@@ -1,0 +1,225 @@
+/* session.c: texts in, results out: tokenise, pack end to end until the batch is full, run, name the labels. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "pipeline/model.h"
+
+struct berth_session {
+    const struct berth_model *model;
+    struct berth_engine *engine;
+    size_t max_tokens, max_texts; /* of one engine run */
+    size_t labels;
+    /* the batch being packed */
+    int32_t *ids;      /* [max_tokens] */
+    uint8_t *type_ids; /* [max_tokens] */
+    size_t *offsets;   /* [max_texts + 1] */
+    size_t texts;      /* packed so far */
+    struct berth_encoding encoding;
+    /* results of the last call: grow to the largest call, then stay */
+    float *logits, *scores; /* [capacity, labels] */
+    size_t capacity;        /* texts */
+    struct berth_timing timing;
+};
+
+enum { BATCH_TEXTS_MAX = 4096 };
+
+enum berth_status berth_session_new(const struct berth_model *model, const struct berth_options *options, struct berth_session **out,
+                                    struct berth_error *err)
+{
+    *out = NULL;
+    if (!model->plan)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s was opened to tokenise only", model->name);
+    if (!model->info.has_head)
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: the checkpoint (%s) has no classifier, so it cannot predict; fine-tune it first",
+                          model->name, model->info.architecture);
+    struct berth_session *session = berth_calloc(1, sizeof *session);
+    if (!session)
+        return berth_fail_memory(err, "a session", sizeof *session);
+    size_t threads = options && options->threads ? options->threads : model->threads;
+    size_t tokens = options && options->max_batch_tokens ? options->max_batch_tokens : model->max_batch_tokens;
+    session->model = model;
+    session->labels = model->info.labels;
+    session->max_tokens = berth_max(tokens, model->max_length);
+    session->max_texts = berth_min(session->max_tokens, BATCH_TEXTS_MAX);
+    session->ids = berth_malloc(session->max_tokens, sizeof *session->ids);
+    session->type_ids = berth_malloc(session->max_tokens, sizeof *session->type_ids);
+    session->offsets = berth_calloc(session->max_texts + 1, sizeof *session->offsets);
+    enum berth_status status;
+    if (!session->ids || !session->type_ids || !session->offsets) {
+        status = berth_fail_memory(err, "a session", session->max_tokens * 5 + session->max_texts * 8);
+        goto fail;
+    }
+    BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts, &session->engine, err));
+    *out = session;
+    return BERTH_OK;
+fail:
+    berth_session_free(session);
+    return status;
+}
+
+void berth_session_free(struct berth_session *session)
+{
+    if (!session)
+        return;
+    berth_engine_free(session->engine);
+    berth_encoding_clear(&session->encoding);
+    berth_free(session->ids);
+    berth_free(session->type_ids);
+    berth_free(session->offsets);
+    berth_free(session->logits);
+    berth_free(session->scores);
+    berth_free(session);
+}
+
+const struct berth_model *berth_session_model(const struct berth_session *session)
+{
+    return session->model;
+}
+
+struct berth_timing berth_session_timing(const struct berth_session *session)
+{
+    return session->timing;
+}
+
+/* Softmax, sigmoid or the value itself, in double; then the best label. */
+static void score(const struct berth_session *session, const float *logits, float *scores, struct berth_result *result)
+{
+    const struct berth_model_info *info = &session->model->info;
+    enum berth_problem problem = berth_model_config(session->model)->problem;
+    size_t n = session->labels, best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    double sum = 0;
+    for (size_t i = 0; i < n && problem == BERTH_PROBLEM_SINGLE_LABEL; i++)
+        sum += exp((double)logits[i] - (double)logits[best]);
+    for (size_t i = 0; i < n; i++)
+        scores[i] = problem == BERTH_PROBLEM_REGRESSION    ? logits[i]
+                    : problem == BERTH_PROBLEM_MULTI_LABEL ? (float)(1 / (1 + exp(-(double)logits[i])))
+                                                           : (float)(exp((double)logits[i] - (double)logits[best]) / sum);
+    if (problem == BERTH_PROBLEM_REGRESSION)
+        best = 0;
+    result->label_id = best;
+    result->label = problem == BERTH_PROBLEM_REGRESSION ? NULL : info->label_names[best];
+    result->score = scores[best];
+    result->scores = scores;
+    result->logits = logits;
+    result->labels = n;
+}
+
+/* Runs what is packed; its texts are results[first .. first + session->texts). */
+static enum berth_status run_packed(struct berth_session *session, size_t first, struct berth_result *results, struct berth_error *err)
+{
+    if (session->texts == 0)
+        return BERTH_OK;
+    float *logits = session->logits + first * session->labels;
+    struct berth_batch batch = {session->texts, session->offsets, session->ids, session->type_ids, NULL};
+    struct berth_outputs outputs = {.logits = logits};
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = berth_engine_run(session->engine, &batch, &outputs, err);
+    session->timing.compute_ns += berth_clock_ns() - started;
+    if (status != BERTH_OK)
+        return status;
+    for (size_t i = 0; i < session->texts; i++) {
+        size_t at = (first + i) * session->labels;
+        score(session, session->logits + at, session->scores + at, &results[first + i]);
+    }
+    session->timing.batches++;
+    session->timing.tokens += session->offsets[session->texts];
+    session->texts = 0;
+    return BERTH_OK;
+}
+
+static enum berth_status begin(struct berth_session *session, size_t count, struct berth_error *err)
+{
+    session->timing = (struct berth_timing){.texts = count};
+    session->texts = 0;
+    session->offsets[0] = 0;
+    if (count <= session->capacity)
+        return BERTH_OK;
+    size_t numbers;
+    if (!berth_mul(count, session->labels, &numbers))
+        return berth_fail_memory(err, "results", count);
+    float *logits = berth_realloc(session->logits, numbers, sizeof *logits);
+    if (logits)
+        session->logits = logits;
+    float *scores = berth_realloc(session->scores, numbers, sizeof *scores);
+    if (scores)
+        session->scores = scores;
+    if (!logits || !scores)
+        return berth_fail_memory(err, "results", 2 * numbers * sizeof *logits);
+    session->capacity = count;
+    return BERTH_OK;
+}
+
+/* Packs one text's tokens, running what was packed before when they do not fit. `index` is the text's. */
+static enum berth_status pack(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids, size_t size, size_t index,
+                              struct berth_result *results, struct berth_error *err)
+{
+    if (session->texts == session->max_texts || session->offsets[session->texts] + size > session->max_tokens) {
+        enum berth_status status = run_packed(session, index - session->texts, results, err);
+        if (status != BERTH_OK)
+            return status;
+    }
+    size_t at = session->offsets[session->texts];
+    memcpy(session->ids + at, ids, size * sizeof *ids);
+    if (type_ids)
+        memcpy(session->type_ids + at, type_ids, size);
+    else
+        memset(session->type_ids + at, 0, size);
+    session->offsets[++session->texts] = at + size;
+    session->timing.longest = berth_max(session->timing.longest, size);
+    results[index] = (struct berth_result){.tokens = size};
+    return BERTH_OK;
+}
+
+enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts, size_t count,
+                                         struct berth_result *results, struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status;
+    BERTH_TRY(begin(session, count, err));
+    for (size_t i = 0; i < count; i++) {
+        const struct berth_text *text = &texts[i];
+        uint64_t before = berth_clock_ns();
+        struct berth_encoding *encoding = &session->encoding;
+        BERTH_TRY(berth_tokenizer_encode(session->model->tokenizer, text->text, text->size, text->pair, text->pair_size,
+                                         session->model->max_length, encoding, err));
+        session->timing.tokenize_ns += berth_clock_ns() - before;
+        if (encoding->size == 0) {
+            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu has no tokens, and no special ones are added", i + 1);
+            goto fail;
+        }
+        BERTH_TRY(pack(session, encoding->ids, encoding->type_ids, encoding->size, i, results, err));
+        results[i].truncated = encoding->truncated;
+    }
+    BERTH_TRY(run_packed(session, count - session->texts, results, err));
+fail:
+    session->timing.total_ns = berth_clock_ns() - started;
+    return status;
+}
+
+enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids,
+                                             const size_t *offsets, size_t count, struct berth_result *results, struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status;
+    BERTH_TRY(begin(session, count, err));
+    for (size_t i = 0; i < count; i++) {
+        size_t from = offsets[i], size = offsets[i + 1] - from;
+        if (offsets[i + 1] <= from || size > session->model->info.max_positions) {
+            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed", i + 1,
+                                offsets[i + 1] <= from ? (size_t)0 : size, session->model->info.max_positions);
+            goto fail;
+        }
+        BERTH_TRY(pack(session, ids + from, type_ids ? type_ids + from : NULL, size, i, results, err));
+    }
+    BERTH_TRY(run_packed(session, count - session->texts, results, err));
+fail:
+    session->timing.total_ns = berth_clock_ns() - started;
+    return status;
+}

@@ -1,0 +1,115 @@
+/* pack.c: packing in tiles of a few rows that fit the cache, shared by the team: a number is read once,
+ * looked at while it is there, and written once. */
+#include "plan/pack.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+
+enum { TILE_FLOATS = 64 * 1024 }; /* 256 KiB: a quarter of a usual L2 */
+
+struct pack_job {
+    const struct berth_packer *packer;
+    const struct berth_tensor *weight;
+    float *packed; /* packed panels, or plain rows, or NULL: only checked */
+    bool panels;
+    size_t n, k, rows; /* rows of a piece */
+    atomic_bool broken;
+};
+
+enum berth_status berth_packer_init(struct berth_packer *packer, const struct berth_encoder *encoder,
+                                    const struct berth_kernels *kernels, struct berth_team *team,
+                                    size_t columns, struct berth_error *err)
+{
+    size_t floats;
+    *packer = (struct berth_packer){.encoder = encoder, .kernels = kernels, .team = team};
+    if (!berth_mul(columns, kernels->gemm_f32_nr, &packer->tile_floats))
+        return berth_fail(err, BERTH_LIMIT, "a weight of %zu columns is too wide", columns);
+    packer->tile_floats = berth_round_up(berth_max(packer->tile_floats, TILE_FLOATS), BERTH_ALIGNMENT);
+    if (!berth_mul(packer->tile_floats, team ? berth_team_size(team) : 1, &floats) || floats > SIZE_MAX / 16)
+        return berth_fail(err, BERTH_LIMIT, "a weight of %zu columns is too wide", columns);
+    packer->tiles = berth_aligned(floats * sizeof(float));
+    return packer->tiles ? BERTH_OK : berth_fail_memory(err, "packing tiles", floats * sizeof(float));
+}
+
+void berth_packer_clear(struct berth_packer *packer)
+{
+    berth_free(packer->tiles);
+    *packer = (struct berth_packer){0};
+}
+
+/* Numbers [first, first + count) of the weight: where they are stored when that can be used as it is, else in
+ * `tile`. */
+static const float *read_tile(const struct pack_job *job, size_t first, size_t count, float *tile)
+{
+    const struct berth_tensor *weight = job->weight;
+    const struct berth_kernels *kernels = job->packer->kernels;
+    uintptr_t address = (uintptr_t)weight->data;
+    if (weight->data && weight->dtype == BERTH_DTYPE_F32 && address % sizeof(float) == 0)
+        return (const float *)weight->data + first;
+    if (weight->data && weight->dtype == BERTH_DTYPE_F16 && address % sizeof(uint16_t) == 0)
+        kernels->widen_f16(tile, (const uint16_t *)weight->data + first, count);
+    else if (weight->data && weight->dtype == BERTH_DTYPE_BF16 && address % sizeof(uint16_t) == 0)
+        kernels->widen_bf16(tile, (const uint16_t *)weight->data + first, count);
+    else
+        berth_encoder_read(job->packer->encoder, weight, first, count, tile);
+    return tile;
+}
+
+static void pack_piece(void *context, size_t piece, size_t member)
+{
+    struct pack_job *job = context;
+    const struct berth_packer *packer = job->packer;
+    size_t n0 = piece * job->rows, count = berth_min(job->rows, job->n - n0);
+    float *tile = packer->tiles + member * packer->tile_floats;
+    if (!job->panels && job->packed)
+        tile = job->packed + n0 * job->k;
+    const float *rows = read_tile(job, n0 * job->k, count * job->k, tile);
+    if (!packer->kernels->all_finite_f32(rows, count * job->k))
+        atomic_store_explicit(&job->broken, true, memory_order_relaxed);
+    if (job->panels)
+        packer->kernels->pack_f32(job->packed, rows, n0, count, job->k, job->k);
+    else if (job->packed && rows != tile)
+        memcpy(tile, rows, count * job->k * sizeof(float));
+}
+
+static enum berth_status run_job(struct pack_job *job, struct berth_error *err)
+{
+    const struct berth_packer *packer = job->packer;
+    size_t pieces = (job->n + job->rows - 1) / job->rows;
+    if (packer->team)
+        berth_team_run(packer->team, pieces, pack_piece, job);
+    else
+        for (size_t i = 0; i < pieces; i++)
+            pack_piece(job, i, 0);
+    berth_encoder_forget(packer->encoder, job->weight);
+    if (atomic_load_explicit(&job->broken, memory_order_relaxed)) {
+        char where[512];
+        return berth_fail(err, BERTH_FORMAT, "%s holds a value that is not finite (NaN or infinity)",
+                          berth_encoder_locate(packer->encoder, job->weight, where, sizeof where));
+    }
+    return BERTH_OK;
+}
+
+enum berth_status berth_pack_matrix(struct berth_packer *packer, const struct berth_tensor *weight,
+                                    float *packed, struct berth_error *err)
+{
+    size_t nr = packer->kernels->gemm_f32_nr, k = weight->shape[1];
+    struct pack_job job = {
+        .packer = packer, .weight = weight, .packed = packed, .panels = true, .n = weight->shape[0], .k = k};
+    job.rows = berth_max(packer->tile_floats / k / nr, 1) * nr;
+    return run_job(&job, err);
+}
+
+enum berth_status berth_pack_copy(struct berth_packer *packer, const struct berth_tensor *weight, float *out,
+                                  struct berth_error *err)
+{
+    struct pack_job job = {.packer = packer, .weight = weight, .packed = out, .n = weight->elements, .k = 1};
+    job.rows = packer->tile_floats;
+    return run_job(&job, err);
+}

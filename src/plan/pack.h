@@ -1,0 +1,36 @@
+/* pack.h: moves one weight from the model into the plan: widened, checked, packed, and gone from where it
+ * was. */
+#ifndef BERTH_PLAN_PACK_H
+#define BERTH_PLAN_PACK_H
+
+#include <stddef.h>
+
+#include "base/threads.h"
+#include "berth/status.h"
+#include "kernels/kernels.h"
+#include "model/encoder.h"
+
+/* What packing needs, for all weights of a model. */
+struct berth_packer {
+    const struct berth_encoder *encoder;
+    const struct berth_kernels *kernels;
+    struct berth_team *team;
+    float *tiles; /* owned: tile_floats for each member of the team */
+    size_t tile_floats;
+};
+
+/* `columns` is the widest weight's K. */
+enum berth_status berth_packer_init(struct berth_packer *packer, const struct berth_encoder *encoder,
+                                    const struct berth_kernels *kernels, struct berth_team *team,
+                                    size_t columns, struct berth_error *err);
+void berth_packer_clear(struct berth_packer *packer);
+
+/* weight [n, k] -> packed: berth_gemm_f32_packed(n, k) floats. */
+enum berth_status berth_pack_matrix(struct berth_packer *packer, const struct berth_tensor *weight,
+                                    float *packed, struct berth_error *err);
+
+/* Copies a weight as float32; out [elements] may be NULL: then it is only checked and left where it is. */
+enum berth_status berth_pack_copy(struct berth_packer *packer, const struct berth_tensor *weight, float *out,
+                                  struct berth_error *err);
+
+#endif

@@ -1,0 +1,432 @@
+/* plan.c: writes a model down as steps. The same walk goes twice: first to size the packed weights, then,
+ * with the memory there, to pack them and fill the steps in. */
+#include "plan/plan.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "plan/pack.h"
+
+enum { STEPS_PER_LAYER = 5, STEPS_OUTSIDE = 16 };
+
+struct builder {
+    struct berth_plan *plan;
+    struct berth_packer packer;
+    bool packing; /* the second walk */
+    size_t need;  /* bytes of packed weights, summed by the first walk */
+    enum berth_status status;
+    struct berth_error *err;
+};
+
+/* --- weights -------------------------------------------------------------------------------------- */
+
+/* Memory for packed weights: NULL while sizing. Need is summed without wrapping: berth_arena_need saturates
+ * low enough for a few additions, and the sum stays there. */
+static float *take(struct builder *b, size_t floats)
+{
+    if (b->packing)
+        return berth_arena_take(&b->plan->packed, floats, sizeof(float));
+    b->need = berth_min(b->need + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+    return NULL;
+}
+
+static void pack_matrix(struct builder *b, const struct berth_tensor *weight, float *packed)
+{
+    if (b->packing && b->status == BERTH_OK)
+        b->status = berth_pack_matrix(&b->packer, weight, packed, b->err);
+}
+
+static void copy_into(struct builder *b, const struct berth_tensor *weight, float *out)
+{
+    if (b->packing && b->status == BERTH_OK)
+        b->status = berth_pack_copy(&b->packer, weight, out, b->err);
+}
+
+static const float *add_copy(struct builder *b, const struct berth_tensor *weight)
+{
+    if (weight->elements == 0)
+        return NULL;
+    float *out = take(b, weight->elements);
+    copy_into(b, weight, out);
+    return out;
+}
+
+/* --- steps ---------------------------------------------------------------------------------------- */
+
+/* The step to fill; a throw-away while sizing. */
+static struct berth_step *add_step(struct builder *b, const struct berth_step *step, const char *name)
+{
+    struct berth_plan *plan = b->plan;
+    struct berth_step *added = &plan->steps[plan->step_count++];
+    *added = *step;
+    if (step->layer >= 0)
+        snprintf(added->name, sizeof added->name, "layer %d %s", step->layer, name);
+    else
+        snprintf(added->name, sizeof added->name, "%s", name);
+    return added;
+}
+
+/* A product with its bias: fills in the shape and the weights. */
+static struct berth_step *add_linear(struct builder *b, struct berth_step step, const char *name,
+                                     const struct berth_linear *linear)
+{
+    step.kind = BERTH_STEP_LINEAR;
+    step.n = linear->weight.shape[0];
+    step.k = linear->weight.shape[1];
+    float *packed = take(b, berth_gemm_f32_packed(b->plan->kernels, step.n, step.k));
+    pack_matrix(b, &linear->weight, packed);
+    step.weights = packed;
+    step.bias = add_copy(b, &linear->bias);
+    return add_step(b, &step, name);
+}
+
+static void set_norm(struct builder *b, struct berth_step *step, const struct berth_norm *norm)
+{
+    step->gamma = add_copy(b, &norm->gamma);
+    step->beta = add_copy(b, &norm->beta);
+}
+
+/* Queries, keys and values as one product over the same input. Each part is padded to whole panels (with zero
+ * weights), so that it can also be used on its own. */
+static struct berth_step *add_qkv(struct builder *b, struct berth_step step, const struct berth_layer *layer)
+{
+    const struct berth_linear *parts[3] = {&layer->query, &layer->key, &layer->value};
+    size_t part = b->plan->part, c = b->plan->hidden;
+    size_t packed_part = berth_gemm_f32_packed(b->plan->kernels, part, c);
+    float *packed = take(b, 3 * packed_part), *bias = take(b, 3 * part);
+    for (size_t i = 0; i < 3; i++) {
+        pack_matrix(b, &parts[i]->weight, packed ? packed + i * packed_part : NULL);
+        if (bias)
+            memset(bias + i * part, 0, part * sizeof(float));
+        copy_into(b, &parts[i]->bias, bias ? bias + i * part : NULL);
+    }
+    step.kind = BERTH_STEP_LINEAR;
+    step.in = BERTH_SLOT_X;
+    step.out = BERTH_SLOT_QKV;
+    step.n = 3 * part;
+    step.k = c;
+    step.weights = packed;
+    step.bias = bias;
+    return add_step(b, &step, "queries, keys, values");
+}
+
+static enum berth_epilogue_act epilogue_of(enum berth_activation act)
+{
+    switch (act) {
+        case BERTH_ACT_GELU_ERF:
+            return BERTH_K_GELU_ERF;
+        case BERTH_ACT_GELU_TANH:
+            return BERTH_K_GELU_TANH;
+        case BERTH_ACT_RELU:
+            return BERTH_K_RELU;
+        case BERTH_ACT_SILU:
+            return BERTH_K_SILU;
+        case BERTH_ACT_TANH:
+            return BERTH_K_TANH;
+        default:
+            return BERTH_K_NONE;
+    }
+}
+
+static void add_embedding(struct builder *b)
+{
+    struct berth_plan *plan = b->plan;
+    const struct berth_encoder *encoder = plan->encoder;
+    bool projected = encoder->project.weight.elements != 0;
+    copy_into(b, &encoder->word_embedding, NULL); /* checked, but gathered where it lies */
+    plan->position_embedding = add_copy(b, &encoder->position_embedding);
+    plan->type_embedding = add_copy(b, &encoder->type_embedding);
+    plan->embedding_gamma = add_copy(b, &encoder->embedding_norm.gamma);
+    plan->embedding_beta = add_copy(b, &encoder->embedding_norm.beta);
+    struct berth_step embed = {.kind = BERTH_STEP_EMBED,
+                               .out = projected ? BERTH_SLOT_EMBEDDED : BERTH_SLOT_X,
+                               .n = plan->embedding,
+                               .layer = -1,
+                               .hidden_state = !projected};
+    add_step(b, &embed, "embedding");
+    if (projected) {
+        struct berth_step project = {
+            .in = BERTH_SLOT_EMBEDDED, .out = BERTH_SLOT_X, .layer = -1, .hidden_state = true};
+        add_linear(b, project, "embedding projection", &encoder->project);
+    }
+}
+
+/* One layer over all tokens: five steps. */
+static void add_layer(struct builder *b, int index, enum berth_step_when when)
+{
+    const struct berth_layer *layer = &b->plan->encoder->layers[index];
+    struct berth_step step = {.when = when, .layer = index};
+    add_qkv(b, step, layer);
+
+    struct berth_step attention = step;
+    attention.kind = BERTH_STEP_ATTENTION;
+    attention.in = BERTH_SLOT_QKV;
+    attention.out = BERTH_SLOT_CONTEXT;
+    add_step(b, &attention, "attention");
+
+    struct berth_step out = step;
+    out.in = BERTH_SLOT_CONTEXT;
+    out.out = BERTH_SLOT_X;
+    out.residual = true;
+    set_norm(b, add_linear(b, out, "attention output", &layer->attention_out), &layer->attention_norm);
+
+    struct berth_step widen = step;
+    widen.in = BERTH_SLOT_X;
+    widen.out = BERTH_SLOT_FFN;
+    widen.act = epilogue_of(b->plan->encoder->config.activation);
+    add_linear(b, widen, "feed-forward in", &layer->ffn_in);
+
+    struct berth_step narrow = step;
+    narrow.in = BERTH_SLOT_FFN;
+    narrow.out = BERTH_SLOT_X;
+    narrow.residual = true;
+    narrow.hidden_state = true;
+    set_norm(b, add_linear(b, narrow, "feed-forward out", &layer->ffn_out), &layer->ffn_norm);
+}
+
+static void add_first(struct builder *b, enum berth_step_when when, int layer)
+{
+    struct berth_step step = {.kind = BERTH_STEP_FIRST,
+                              .when = when,
+                              .in = BERTH_SLOT_X,
+                              .out = BERTH_SLOT_FIRST,
+                              .n = b->plan->hidden,
+                              .layer = layer,
+                              .per_text = true};
+    add_step(b, &step, "first tokens");
+}
+
+/* The last layer again, for first tokens only: the weights of `full` (its five steps) with rows of texts. */
+static void add_last_layer_first_only(struct builder *b, size_t full)
+{
+    const struct berth_plan *plan = b->plan;
+    const struct berth_step *steps = plan->steps + full;
+    const struct berth_step *qkv = &steps[0];
+    size_t packed_part = berth_gemm_f32_packed(plan->kernels, plan->part, plan->hidden);
+
+    struct berth_step keys_values = *qkv;
+    keys_values.when = BERTH_WHEN_FIRST_ONLY;
+    keys_values.n = 2 * plan->part;
+    keys_values.column = plan->part;
+    keys_values.weights = qkv->weights ? qkv->weights + packed_part : NULL;
+    keys_values.bias = qkv->bias ? qkv->bias + plan->part : NULL;
+    add_step(b, &keys_values, "keys, values");
+
+    add_first(b, BERTH_WHEN_FIRST_ONLY, qkv->layer);
+
+    struct berth_step query = *qkv;
+    query.when = BERTH_WHEN_FIRST_ONLY;
+    query.in = BERTH_SLOT_FIRST;
+    query.out = BERTH_SLOT_QUERY;
+    query.n = plan->part;
+    query.per_text = true;
+    add_step(b, &query, "queries of first tokens");
+
+    static const char *const names[4] = {"attention of first tokens", "attention output of first tokens",
+                                         "feed-forward in of first tokens",
+                                         "feed-forward out of first tokens"};
+    static const enum berth_slot in[4] = {BERTH_SLOT_QUERY, BERTH_SLOT_CONTEXT, BERTH_SLOT_FIRST,
+                                          BERTH_SLOT_FFN};
+    static const enum berth_slot out[4] = {BERTH_SLOT_CONTEXT, BERTH_SLOT_FIRST, BERTH_SLOT_FFN,
+                                           BERTH_SLOT_FIRST};
+    for (int i = 0; i < 4; i++) {
+        struct berth_step step = steps[1 + i];
+        step.when = BERTH_WHEN_FIRST_ONLY;
+        step.in = in[i];
+        step.out = out[i];
+        step.per_text = true;
+        step.hidden_state = false;
+        add_step(b, &step, names[i]);
+    }
+}
+
+static void add_head(struct builder *b)
+{
+    const struct berth_encoder *encoder = b->plan->encoder;
+    if (encoder->pooler.weight.elements) {
+        struct berth_step pooler = {.in = BERTH_SLOT_FIRST,
+                                    .out = BERTH_SLOT_POOLED,
+                                    .act = epilogue_of(encoder->pooler_act),
+                                    .layer = -1,
+                                    .per_text = true};
+        add_linear(b, pooler, "pooler", &encoder->pooler);
+    }
+    if (encoder->has_head) {
+        struct berth_step classifier = {
+            .in = BERTH_SLOT_POOLED, .out = BERTH_SLOT_LOGITS, .layer = -1, .per_text = true};
+        add_linear(b, classifier, "classifier", &encoder->classifier);
+    }
+}
+
+static void walk(struct builder *b)
+{
+    struct berth_plan *plan = b->plan;
+    plan->step_count = 0;
+    add_embedding(b);
+    for (size_t i = 0; i + 1 < plan->layers; i++)
+        add_layer(b, (int)i, BERTH_WHEN_ALWAYS);
+    size_t last = plan->step_count;
+    add_layer(b, (int)plan->layers - 1, BERTH_WHEN_ALL_TOKENS);
+    add_first(b, BERTH_WHEN_ALL_TOKENS, -1);
+    add_last_layer_first_only(b, last);
+    add_head(b);
+}
+
+/* --- the plan ------------------------------------------------------------------------------------- */
+
+static void describe(struct berth_plan *plan)
+{
+    const struct berth_encoder *encoder = plan->encoder;
+    const struct berth_config *config = &encoder->config;
+    plan->hidden = config->hidden_size;
+    plan->embedding = config->embedding_size;
+    plan->heads = config->heads;
+    plan->head_size = config->hidden_size / config->heads;
+    plan->ffn = config->intermediate_size;
+    plan->layers = config->layers;
+    plan->labels = encoder->has_head ? config->labels : 0;
+    plan->max_positions = config->max_positions;
+    plan->vocab_size = config->vocab_size;
+    plan->type_vocab_size = encoder->type_embedding.elements ? config->type_vocab_size : 0;
+    plan->word_embedding = &encoder->word_embedding;
+    plan->eps = (float)config->layer_norm_eps;
+
+    size_t nr = plan->kernels->gemm_f32_nr;
+    plan->part = (plan->hidden + nr - 1) / nr * nr;
+    size_t *width = plan->slot_width;
+    width[BERTH_SLOT_EMBEDDED] = encoder->project.weight.elements ? plan->embedding : 0;
+    width[BERTH_SLOT_X] = plan->hidden;
+    width[BERTH_SLOT_QKV] = 3 * plan->part;
+    width[BERTH_SLOT_CONTEXT] = plan->hidden;
+    width[BERTH_SLOT_FFN] = plan->ffn;
+    width[BERTH_SLOT_FIRST] = plan->hidden;
+    width[BERTH_SLOT_QUERY] = plan->part;
+    width[BERTH_SLOT_POOLED] = encoder->pooler.weight.elements ? plan->hidden : 0;
+    width[BERTH_SLOT_LOGITS] = plan->labels;
+}
+
+/* Largest K of any product. */
+static size_t widest(const struct berth_plan *plan)
+{
+    return berth_max(plan->embedding, berth_max(plan->hidden, plan->ffn));
+}
+
+enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct berth_kernels *kernels,
+                                 struct berth_team *team, struct berth_plan **out, struct berth_error *err)
+{
+    enum berth_status status;
+    struct builder b = {.err = err};
+    *out = NULL;
+    struct berth_plan *plan = berth_calloc(1, sizeof *plan);
+    if (!plan) {
+        berth_encoder_free(encoder);
+        return berth_fail_memory(err, "the plan", sizeof *plan);
+    }
+    plan->encoder = encoder;
+    plan->kernels = kernels;
+    describe(plan);
+    plan->steps = berth_calloc(plan->layers * STEPS_PER_LAYER + STEPS_OUTSIDE, sizeof *plan->steps);
+    if (!plan->steps) {
+        status =
+            berth_fail_memory(err, "the plan's steps", plan->layers * STEPS_PER_LAYER * sizeof *plan->steps);
+        goto fail;
+    }
+    b.plan = plan;
+    walk(&b);
+    if (!berth_arena_init(&plan->packed, b.need)) {
+        status = berth_fail_memory(err, "packed weights", b.need);
+        goto fail;
+    }
+    BERTH_TRY(berth_packer_init(&b.packer, encoder, kernels, team, widest(plan), err));
+    b.packing = true;
+    walk(&b);
+    BERTH_TRY(b.status);
+    berth_packer_clear(&b.packer);
+    *out = plan;
+    return BERTH_OK;
+fail:
+    berth_packer_clear(&b.packer);
+    berth_plan_free(plan);
+    return status;
+}
+
+void berth_plan_free(struct berth_plan *plan)
+{
+    if (!plan)
+        return;
+    berth_arena_clear(&plan->packed);
+    berth_free(plan->steps);
+    berth_encoder_free(plan->encoder);
+    berth_free(plan);
+}
+
+bool berth_step_runs(const struct berth_step *step, bool first_only)
+{
+    return step->when == BERTH_WHEN_ALWAYS || (step->when == BERTH_WHEN_FIRST_ONLY) == first_only;
+}
+
+const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *scratch)
+{
+    const struct berth_tensor *word = plan->word_embedding;
+    if (word->dtype == BERTH_DTYPE_F32 && (uintptr_t)word->data % sizeof(float) == 0)
+        return (const float *)word->data + id * plan->embedding;
+    berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
+    return scratch;
+}
+
+/* --- sizes and costs ------------------------------------------------------------------------------ */
+
+size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
+{
+    bool per_text = slot == BERTH_SLOT_FIRST || slot == BERTH_SLOT_QUERY || slot == BERTH_SLOT_POOLED ||
+                    slot == BERTH_SLOT_LOGITS;
+    return per_text ? texts : tokens;
+}
+
+size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts)
+{
+    size_t total = 0;
+    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
+        size_t floats;
+        if (!berth_mul(berth_plan_slot_rows(slot, tokens, texts), plan->slot_width[slot], &floats))
+            return SIZE_MAX / 4;
+        total = berth_min(total + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+    }
+    return total;
+}
+
+size_t berth_plan_weight_bytes(const struct berth_plan *plan)
+{
+    return plan->packed.size + plan->word_embedding->bytes;
+}
+
+struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
+                                       size_t texts, size_t length)
+{
+    double rows = step->per_text ? (double)texts : (double)texts * (double)length;
+    double n = (double)step->n, k = (double)step->k;
+    struct berth_step_cost cost = {.kernel = "copy"};
+    switch (step->kind) {
+        case BERTH_STEP_EMBED:
+            cost.kernel = "f32_embed_layernorm";
+            cost.weight_bytes = rows * n * (double)berth_dtype_size(plan->word_embedding->dtype);
+            cost.operations = rows * n * 8; /* two additions and a LayerNorm */
+            break;
+        case BERTH_STEP_LINEAR:
+            cost.kernel = plan->kernels->gemm_f32_name;
+            cost.weight_bytes = n * (k + (step->bias ? 1 : 0) + (step->gamma ? 2 : 0)) * sizeof(float);
+            cost.operations = 2 * rows * n * k;
+            break;
+        case BERTH_STEP_ATTENTION:
+            cost.kernel = plan->kernels->attention_f32_name;
+            cost.operations = 4 * rows * (double)length * (double)plan->hidden;
+            break;
+        case BERTH_STEP_FIRST:
+            break;
+    }
+    return cost;
+}

@@ -1,0 +1,14 @@
+/* fuzz_torch_bin.c: any bytes as a weight file by content; the seeds are files of torch.save in both forms.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "support/weights_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_weights(data, size);
+    return 0;
+}
