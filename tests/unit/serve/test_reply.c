@@ -51,7 +51,8 @@ static void error_with_any_bytes_is_json(void **state)
     json_t *json = json_loads(reply.body.data, 0, NULL);
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json, "error")),
-                        "no model named 'a\"b\\??<\xc3\xa9>'");
+                        "no model named 'a\"b\\?"
+                        "?<\xc3\xa9>'");
     assert_string_equal(json_string_value(json_object_get(json, "error_type")), "NotFound");
     json_decref(json);
     berth_reply_text(&reply, 200, "replaced");
