@@ -1,18 +1,15 @@
 /* f32_gemm_simd.h: the matrix product, compiled once per level; include avx2.h or avx512.h first.
  *
  * Rows are taken in blocks whose packed copy stays in the second-level cache while all panels of weights pass
- * by; within a block, one panel at a time, in steps of BLOCK_K, so that the step's weights stay in the
- * first-level cache while the tiles of the block pass by. Sums gather in scratch; when the last step of a
- * tile is done, bias, activation and residual are applied on the way out. */
+ * by; within a block, one panel at a time, in steps of BLOCK_K, so that a step's weights are still near when
+ * the next tile of the block reads them. Sums gather in scratch; when the last step of a tile is done, bias,
+ * activation and residual are applied on the way out. */
 #ifndef BERTH_KERNELS_GEMM_F32_GEMM_SIMD_H
 #define BERTH_KERNELS_GEMM_F32_GEMM_SIMD_H
 
 #include "kernels/list.h"
 #include "kernels/simd/functions.h"
 #include "kernels/simd/tile.h"
-
-/* Floats of the packed block: 512 KB, half of the second-level cache of the smallest server CPUs in use. */
-enum { BLOCK_FLOATS = 128 * 1024 };
 
 void KERNEL(f32_pack)(float *packed, const float *w, size_t n0, size_t count, size_t k, size_t w_stride)
 {
@@ -24,6 +21,7 @@ static size_t count_steps(size_t k)
     return berth_max(1, ceil_div(k, BLOCK_K));
 }
 
+/* A block is packed into at most BLOCK_FLOATS, but has at least one tile. */
 static size_t block_rows(size_t k)
 {
     return berth_max(TILE_ROWS, BLOCK_FLOATS / (count_steps(k) * BLOCK_STRIDE));
