@@ -119,7 +119,7 @@ static void scorer_each_allocation_may_fail(void **state)
             ok = score(&model, "csv");
             fault_end();
         }
-        assert_true(at > 3);
+        assert_true(at > 1); /* something did fail */
     }
 }
 
