@@ -26,8 +26,7 @@ struct binder {
     struct berth_error *err;
 };
 
-/* --- one tensor
- * ----------------------------------------------------------------------------------------------- */
+/* --- one tensor ----------------------------------------------------------------------------------- */
 
 static bool is_float(enum berth_dtype dtype)
 {
@@ -102,8 +101,7 @@ static void bind_tensor(struct binder *b, struct berth_tensor *out, const char *
     b->encoder->parameters += out->elements;
 }
 
-/* --- groups of tensors
- * ------------------------------------------------------------------------------------------ */
+/* --- groups of tensors ---------------------------------------------------------------------------- */
 
 /* Full stem: "bert." "encoder.layer." "3." "attention.self.query"; layer -1 outside the layers. */
 static const char *make_stem(const struct binder *b, char *text, const char *stem, long layer)
@@ -201,8 +199,7 @@ static void bind_head(struct binder *b)
     b->prefix = encoder_prefix;
 }
 
-/* --- whole encoders
- * ------------------------------------------------------------------------------------------------ */
+/* --- whole encoders ------------------------------------------------------------------------------- */
 
 static enum berth_status check_config(const struct berth_config *config, const char *model,
                                       struct berth_error *err)
@@ -314,8 +311,7 @@ enum berth_status berth_encoder_open(const char *directory, struct berth_encoder
     return berth_encoder_bind(&config, checkpoint, directory, encoder, err);
 }
 
-/* --- random models
- * ----------------------------------------------------------------------------------------------- */
+/* --- random models -------------------------------------------------------------------------------- */
 
 /* The word embedding is looked up row by row while running, so it alone is made at once. */
 static enum berth_status make_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
@@ -368,8 +364,7 @@ fail:
     return status;
 }
 
-/* --- afterwards
- * --------------------------------------------------------------------------------------------------- */
+/* --- afterwards ----------------------------------------------------------------------------------- */
 
 void berth_encoder_free(struct berth_encoder *encoder)
 {

@@ -22,8 +22,7 @@ struct builder {
     struct berth_error *err;
 };
 
-/* --- weights
- * --------------------------------------------------------------------------------------------------- */
+/* --- weights -------------------------------------------------------------------------------------- */
 
 /* Memory for packed weights: NULL while sizing. Need is summed without wrapping: berth_arena_need saturates
  * low enough for a few additions, and the sum stays there. */
@@ -56,8 +55,7 @@ static const float *add_copy(struct builder *b, const struct berth_tensor *weigh
     return out;
 }
 
-/* --- steps
- * ------------------------------------------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------------------------------- */
 
 /* The step to fill; a throw-away while sizing. */
 static struct berth_step *add_step(struct builder *b, const struct berth_step *step, const char *name)
@@ -278,8 +276,7 @@ static void walk(struct builder *b)
     add_head(b);
 }
 
-/* --- the plan
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the plan ------------------------------------------------------------------------------------- */
 
 static void describe(struct berth_plan *plan)
 {
@@ -381,8 +378,7 @@ const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *sc
     return scratch;
 }
 
-/* --- sizes and costs
- * ----------------------------------------------------------------------------------------------- */
+/* --- sizes and costs ------------------------------------------------------------------------------ */
 
 size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
 {

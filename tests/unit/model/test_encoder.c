@@ -158,8 +158,7 @@ static void open_impossible_sizes_are_refused(void **state)
     open_refused(model, "900", NULL);
 }
 
-/* --- random models
- * ------------------------------------------------------------------------------------------------ */
+/* --- random models -------------------------------------------------------------------------------- */
 
 static struct berth_encoder *open_random(const char *preset)
 {
