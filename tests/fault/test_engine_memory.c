@@ -5,46 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "support/engine_support.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-static atomic_long calls, fail_at = -1; /* fail_at: the call that returns NULL; -1: none */
-
-static bool may_allocate(void)
-{
-    return atomic_fetch_add(&calls, 1) != atomic_load(&fail_at);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    return may_allocate() ? __real_realloc(block, size) : NULL;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return may_allocate() ? __real_aligned_alloc(alignment, size) : NULL;
-}
+#include "support/fault.h"
 
 static void run_any_batch_allocates_nothing(void **state)
 {
@@ -57,16 +21,16 @@ static void run_any_batch_allocates_nothing(void **state)
     float logits[6];
     struct berth_outputs outputs = {.logits = logits};
     assert_int_equal(berth_encoder_random("bert-tiny", &encoder, &err), BERTH_OK);
-    atomic_store(&calls, 0);
+    fault_begin(-1);
     support_runner_open(&runner, encoder, support_best_isa(), 2, 256);
-    assert_true(atomic_load(&calls) > 5); /* the counter counts */
+    assert_true(fault_end() > 5); /* the counter counts */
     support_batch_random(&batch, lengths, 3, 30522, 1);
-    atomic_store(&calls, 0);
+    fault_begin(-1);
     for (size_t texts = 1; texts <= 3; texts++) {
         batch.batch.texts = texts;
         assert_int_equal(berth_engine_run(runner.engine, &batch.batch, &outputs, &err), BERTH_OK);
     }
-    assert_int_equal(atomic_load(&calls), 0);
+    assert_int_equal(fault_end(), 0);
     support_batch_clear(&batch);
     support_runner_close(&runner);
 }
@@ -107,15 +71,14 @@ static void open_each_allocation_failing_is_an_error_without_leak(void **state)
     struct support_model model;
     support_model_init(&model);
     support_model_write(&model);
-    atomic_store(&calls, 0);
+    fault_begin(-1);
     assert_true(answer(model.directory));
-    long needed = atomic_load(&calls);
+    long needed = fault_end();
     assert_true(needed > 10);
     for (long i = 0; i < needed; i++) {
-        atomic_store(&calls, 0);
-        atomic_store(&fail_at, i);
+        fault_begin(i);
         answer(model.directory); /* may succeed: libc does without some of its own */
-        atomic_store(&fail_at, -1);
+        fault_end();
     }
     assert_true(answer(model.directory));
     support_model_clear(&model);
@@ -127,10 +90,9 @@ static void random_each_allocation_failing_is_an_error_without_leak(void **state
     for (long i = 0;; i++) {
         struct berth_encoder *encoder;
         struct berth_error err = {0};
-        atomic_store(&calls, 0);
-        atomic_store(&fail_at, i);
+        fault_begin(i);
         enum berth_status status = berth_encoder_random("bert-tiny", &encoder, &err);
-        atomic_store(&fail_at, -1);
+        fault_end();
         berth_encoder_free(encoder);
         if (status == BERTH_OK) {
             assert_true(i > 4);
