@@ -25,7 +25,10 @@ static size_t printable_length(const unsigned char *s)
         return 0;
     if (s[0] < 0x80)
         return 1;
-    size_t n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+    size_t n = s[0] >= 0xf0 && s[0] <= 0xf4  ? 4
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                                             : 0;
     if (n == 0)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -48,7 +51,8 @@ static void make_printable(char *message)
     }
 }
 
-static void format_message(struct berth_error *err, enum berth_status status, const char *format, va_list args)
+static void format_message(struct berth_error *err, enum berth_status status, const char *format,
+                           va_list args)
 {
     err->status = status;
     if (vsnprintf(err->message, sizeof err->message, format, args) < 0)
@@ -79,7 +83,8 @@ enum berth_status berth_fail_errno(struct berth_error *err, int error_number, co
         va_end(args);
         size_t used = strlen(err->message);
         char text[128];
-        snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(error_number, text, sizeof text));
+        snprintf(err->message + used, sizeof err->message - used, ": %s",
+                 strerror_r(error_number, text, sizeof text));
     }
     return status;
 }
@@ -89,7 +94,8 @@ enum berth_status berth_fail_memory(struct berth_error *err, const char *what, u
     return berth_fail(err, BERTH_NO_MEMORY, "out of memory: %llu bytes for %s", bytes, what);
 }
 
-enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status status, const char *format, ...)
+enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status status, const char *format,
+                                    ...)
 {
     if (err) {
         struct berth_error old = *err;
@@ -98,8 +104,8 @@ enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status s
         format_message(err, status, format, args);
         va_end(args);
         size_t used = strlen(err->message);
-        snprintf(err->message + used, sizeof err->message - used, ": %.*s", (int)(sizeof err->message - used - 3),
-                 old.message);
+        snprintf(err->message + used, sizeof err->message - used, ": %.*s",
+                 (int)(sizeof err->message - used - 3), old.message);
         make_printable(err->message); /* a multi-byte character may have been cut at the end */
     }
     return status;
