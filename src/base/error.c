@@ -8,14 +8,20 @@
 
 const char *berth_status_name(enum berth_status status)
 {
-    switch (status) {
-#define CASE(name, text) \
-    case BERTH_##name:   \
-        return text;
-        BERTH_STATUS_MAP(CASE)
-#undef CASE
-    }
-    return "unknown status";
+    static const char *const names[] = {
+        [BERTH_OK] = "ok",
+        [BERTH_INVALID_ARGUMENT] = "invalid_argument",
+        [BERTH_NO_MEMORY] = "no_memory",
+        [BERTH_IO] = "io",
+        [BERTH_NOT_FOUND] = "not_found",
+        [BERTH_FORMAT] = "format",
+        [BERTH_UNSUPPORTED] = "unsupported",
+        [BERTH_LIMIT] = "limit",
+        [BERTH_BUSY] = "busy",
+        [BERTH_CANCELLED] = "cancelled",
+        [BERTH_INTERNAL] = "internal",
+    };
+    return (unsigned)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 
 /* Length of the well-formed UTF-8 sequence at s (0: malformed, or a control character). */
