@@ -45,9 +45,9 @@ static void check_layout(enum berth_layout layout, const char *bytes, size_t siz
     for (; status != BERTH_OK; at++) {
         assert_true(at < 1000);
         err.message[0] = 0;
-        fault_begin(at);
+        fault_arm(at + 1);
         status = read_all(path, layout, &count, &err);
-        fault_end();
+        fault_disarm();
         if (status != BERTH_OK)
             assert_true((status == BERTH_NO_MEMORY || layout == BERTH_LAYOUT_JSONL) &&
                         strlen(err.message) > 10);
@@ -115,9 +115,9 @@ static void scorer_each_allocation_may_fail(void **state)
         long at = 0;
         for (; !ok; at++) {
             assert_true(at < 1000);
-            fault_begin(at);
+            fault_arm(at + 1);
             ok = score(&model, "csv");
-            fault_end();
+            fault_disarm();
         }
         assert_true(at > 1); /* something did fail */
     }
