@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "berth/berth.h"
@@ -17,27 +18,21 @@ enum { ANSWER_SIZE = 1024 };
 static const struct berth_served_model served = {
     .name = "tiny", .model = "random:bert-tiny", .options = {.threads = 1}};
 
+static enum berth_status start_and_stop(void *context, struct berth_error *err)
+{
+    (void)context;
+    struct berth_server_options options = {.models = &served, .model_count = 1};
+    struct berth_server *server = (struct berth_server *)1;
+    enum berth_status status = berth_server_start(&options, &server, err);
+    assert_true((status == BERTH_OK) == (server != NULL));
+    berth_server_stop(server);
+    return status;
+}
+
 static void start_with_any_allocation_failing_says_so(void **state)
 {
     (void)state;
-    struct berth_server_options options = {.models = &served, .model_count = 1};
-    long calls = 1;
-    for (long n = 0; n < calls;
-         n += 1 + n / 40) { /* all of the first 40, then ever fewer: most are the model's */
-        struct berth_server *server = (struct berth_server *)1;
-        struct berth_error err = {0};
-        fault_begin(n);
-        enum berth_status status = berth_server_start(&options, &server, &err);
-        calls = fault_end();
-        if (status == BERTH_OK) {
-            berth_server_stop(server);
-            continue;
-        }
-        assert_null(server);
-        assert_true(err.message[0] != 0);
-        calls = n + 2; /* it stopped early: there may be more */
-    }
-    assert_true(calls > 20);
+    fault_each(start_and_stop, NULL, 20, 0);
 }
 
 static void request_with_any_allocation_failing_leaves_the_server_well(void **state)
@@ -53,25 +48,26 @@ static void request_with_any_allocation_failing_leaves_the_server_well(void **st
     unsigned port = berth_server_port(server);
     long most = 0;
     for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
-        long calls = 1;
-        for (long n = 0; n < calls; n++) {
+        bool reached = true;
+        for (long n = 1; reached; n++) {
             http_ask(port, "POST", "/set_model?model_type=tiny&num_threads=1", NULL, answer, sizeof answer);
-            fault_begin(n);
+            fault_arm(n);
             int status = http_ask(port, "POST", targets[t], "[\"a film\"]", answer, sizeof answer);
-            calls = fault_end();
+            reached = fault_disarm();
+            /* 0: no memory for the request or its answer, so the connection was closed */
             assert_true(status == 0 || status == 200 || status == 404 || status >= 500);
+            assert_true(reached || status == 200 || status == 404);
             assert_int_equal(
                 http_ask(port, "POST", "/inference?model=tiny", "[\"a film\"]", answer, sizeof answer), 200);
-            most = calls > most ? calls : most;
+            most = n > most ? n : most;
         }
     }
     assert_true(most > 3);
     berth_server_stop(server);
 }
 
-static void bench_with_any_allocation_failing_says_so(void **state)
+static enum berth_status measure(void *context, struct berth_error *err)
 {
-    (void)state;
     static const char *const models[] = {"random:bert-tiny"};
     static const size_t lengths[] = {4, 600}, batches[] = {2};
     struct berth_bench_options options = {.models = models,
@@ -82,21 +78,18 @@ static void bench_with_any_allocation_failing_says_so(void **state)
                                           .batch_count = 1,
                                           .trials = 2,
                                           .options = {.threads = 1}};
-    long calls = 1;
-    for (long n = 0; n < calls; n += 1 + n / 40) {
-        struct berth_bench_report report;
-        struct berth_error err = {0};
-        fault_begin(n);
-        enum berth_status status = berth_bench(&options, &report, &err);
-        calls = fault_end();
-        if (status != BERTH_OK) {
-            assert_true(err.message[0] != 0);
-            assert_null(report.cell);
-            calls = n + 2;
-        }
-        berth_bench_report_clear(&report);
-    }
-    assert_true(calls > 20);
+    struct berth_bench_report report;
+    (void)context;
+    enum berth_status status = berth_bench(&options, &report, err);
+    assert_true((status == BERTH_OK) == (report.cell != NULL));
+    berth_bench_report_clear(&report);
+    return status;
+}
+
+static void bench_with_any_allocation_failing_says_so(void **state)
+{
+    (void)state;
+    fault_each(measure, NULL, 20, 0);
 }
 
 int main(void)
