@@ -42,7 +42,7 @@ void target_verdict(struct target_run *run, const char *target, const char *what
            : share >= 0.9 ? "a tie"
                           : "MISSED");
     if (share < 1)
-        printf(", %.0f %% short", (1 - share) * 100);
+        printf(", %.1f %% short", (1 - share) * 100);
     printf("\n");
     fflush(stdout);
     json_array_append_new(
