@@ -153,15 +153,15 @@ fail:
     return status;
 }
 
-/* Random ids between [CLS] and [SEP]; where the model has no vocabulary all are random, for time does not
- * depend on it. */
-static void fill_ids(const struct berth_model *model, struct grid_cell *cell, struct berth_rng *rng)
+/* Random ids between [CLS] and [SEP], which an empty text consists of. */
+static enum berth_status fill_ids(const struct berth_model *model, struct grid_cell *cell,
+                                  struct berth_rng *rng, struct berth_error *err)
 {
     const struct berth_model_info *info = berth_model_get_info(model);
     struct berth_tokens empty = {0};
     struct berth_text text = BERTH_TEXT("");
-    bool special =
-        cell->length >= 2 && berth_tokenize(model, &text, 0, &empty, NULL) == BERTH_OK && empty.size == 2;
+    enum berth_status status = berth_tokenize(model, &text, 0, &empty, err);
+    bool special = status == BERTH_OK && empty.size == 2 && cell->length >= 2;
     for (size_t i = 0; i < cell->batch; i++) {
         int32_t *ids = cell->ids + i * cell->length;
         for (size_t t = 0; t < cell->length; t++)
@@ -173,6 +173,7 @@ static void fill_ids(const struct berth_model *model, struct grid_cell *cell, st
         cell->offsets[i + 1] = (i + 1) * cell->length;
     }
     berth_tokens_clear(&empty);
+    return status;
 }
 
 static enum berth_status run_cell(struct grid_cell *cell, size_t count, struct berth_error *err)
@@ -238,9 +239,10 @@ static enum berth_status prepare_cell(struct grid *grid, size_t c, const char *u
     cell->ms = berth_calloc(o->trials, sizeof *cell->ms);
     if (!cell->ids || !cell->offsets || !cell->results || !cell->ms)
         return berth_fail_memory(err, "a cell of the grid", cell->batch * cell->length * sizeof *cell->ids);
-    fill_ids(model, cell, rng);
     struct berth_error fault;
-    enum berth_status status = warm_up(cell, &fault);
+    enum berth_status status = fill_ids(model, cell, rng, &fault);
+    if (status == BERTH_OK)
+        status = warm_up(cell, &fault);
     if (status == BERTH_NO_MEMORY)
         return berth_fail(err, status, "%s: %s", o->models[cell->model], fault.message);
     return status == BERTH_OK ? BERTH_OK : skip_cell(grid, c, fault.message, err);

@@ -69,7 +69,7 @@ connections=$(curl -s -w '%{num_connects}\n' -o /dev/null "$url/health" -o /dev/
 raw() {
     exec 3<>"/dev/tcp/$(host_and_port)" || return
     printf '%b' "$1" >&3
-    timeout 1 cat <&3 >"$work/raw" 2>/dev/null
+    timeout 0.5 cat <&3 >"$work/raw" 2>/dev/null
     exec 3>&-
 }
 for bytes in '\r\n\r\n' 'nonsense\r\n\r\n' 'GET\r\n\r\n' 'GET /health\r\n\r\n' 'GET /health HTTP/9.9\r\n\r\n' '\0\0\0\0\r\n\r\n' \
