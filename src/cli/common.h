@@ -24,9 +24,9 @@ struct cli_common {
         {"isa", 0, "LEVEL", cli_read_string, &(c).options.isa, "never above scalar, avx2, avx512, vnni or amx"},                     \
         {"vocab", 0, "FILE", cli_read_string, &(c).options.vocab, "vocab.txt or tokenizer.json to use instead of the model's"}
 #define CLI_LENGTH_FLAG(c) {"max-length", 0, "N", cli_read_positive, &(c).options.max_length, "tokens of a text at most (default: the model's own limit)"}
-#define CLI_TOKENIZER_FLAG(c)                                                                                                        \
-    {"tokenizer-option", 0, "K=V", cli_read_tokenizer_option, &(c).options,                                                          \
-     "do_lower_case, strip_accents, tokenize_chinese_chars or add_special_tokens = true | false"}
+#define CLI_TOKENIZER_FLAG(c)                                                       \
+    {"tokenizer-option", 0, "K=BOOL", cli_read_tokenizer_option, &(c).options,      \
+     "do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens"}
 #define CLI_QUIET_FLAG(c) {"quiet", 'q', NULL, NULL, &(c).quiet, "say nothing on stderr but errors"}
 
 /* Remarks of the library go to stderr unless quiet. */

@@ -17,7 +17,7 @@ static const struct entry entries[] = {
     {"eval", cli_eval, "metrics of a model on labelled data"},
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
-    {"bench", NULL, NULL},
+    {"bench", cli_bench, "measures models in process"},
     {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
     {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
 };

@@ -31,13 +31,11 @@ static size_t lay_out(struct berth_engine *engine)
 {
     struct berth_stage *stage = &engine->stage;
     const struct berth_plan *plan = stage->plan;
-    size_t need = 0, floats;
-    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
-        size_t rows = berth_plan_slot_rows(slot, engine->max_tokens, engine->max_texts);
-        if (!berth_mul(rows, plan->slot_width[slot], &floats))
-            return SIZE_MAX / 4;
-        stage->slot[slot] = take(engine, &need, floats, sizeof(float));
-    }
+    size_t need = 0, floats, offsets[BERTH_SLOT_COUNT];
+    size_t slots = berth_plan_workspace(plan, engine->max_tokens, engine->max_texts, offsets);
+    unsigned char *base = take(engine, &need, slots, 1);
+    for (int slot = 0; slot < BERTH_SLOT_COUNT && base; slot++)
+        stage->slot[slot] = (float *)(void *)(base + offsets[slot]);
     if (!berth_mul(stage->threads, stage->scratch_floats, &floats))
         return SIZE_MAX / 4;
     stage->scratch = take(engine, &need, floats, sizeof(float));

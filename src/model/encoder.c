@@ -176,7 +176,9 @@ static bool has_weight(const struct binder *b, const char *prefix, const char *s
     return b->made || berth_checkpoint_find(b->encoder->checkpoint, name);
 }
 
-/* The pooler of a bare BERT is bound too: fine-tuning starts from it. */
+/* A bare encoder may carry a classifier all the same (an older file without `architectures`); one that says
+ * it is for another task has a classifier of another kind. The pooler of a bare BERT is bound too:
+ * fine-tuning starts from it. */
 static void bind_head(struct binder *b)
 {
     struct berth_encoder *encoder = b->encoder;
@@ -184,7 +186,8 @@ static void bind_head(struct binder *b)
     const struct berth_family_names *names = b->names;
     const char *encoder_prefix = b->prefix;
     bool claimed = strstr(config->architecture, "ForSequenceClassification") != NULL;
-    bool head = claimed || has_weight(b, "", names->classifier);
+    bool bare = strstr(config->architecture, "For") == NULL;
+    bool head = claimed || (bare && has_weight(b, "", names->classifier));
     const char *pooler_prefix = names->pooler_in_encoder ? encoder_prefix : "";
     encoder->pooler_act = names->pooler_act;
     if (head || (names->pooler_in_encoder && has_weight(b, pooler_prefix, names->pooler))) {
@@ -389,15 +392,9 @@ void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_
 
 void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor)
 {
-    const struct berth_checkpoint *checkpoint = encoder->checkpoint;
-    if (!checkpoint)
-        return;
-    if (tensor) {
-        berth_checkpoint_forget(checkpoint, berth_checkpoint_find(checkpoint, tensor->name));
-        return;
-    }
-    for (size_t i = 0; i < berth_checkpoint_count(checkpoint); i++)
-        berth_checkpoint_forget(checkpoint, berth_checkpoint_at(checkpoint, i));
+    if (encoder->checkpoint)
+        berth_checkpoint_forget(encoder->checkpoint,
+                                berth_checkpoint_find(encoder->checkpoint, tensor->name));
 }
 
 char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,

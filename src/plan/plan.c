@@ -387,14 +387,34 @@ size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
     return per_text ? texts : tokens;
 }
 
-size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts)
+/* Slots in the order they are laid down. QKV and CONTEXT are dead once attention's output is in the residual
+ * stream, just when FFN comes to life; EMBEDDED dies before QKV is born. */
+static const struct {
+    enum berth_slot slot;
+    bool rewind; /* starts again where QKV begins */
+} places[] = {
+    {BERTH_SLOT_X, false},       {BERTH_SLOT_FIRST, false},  {BERTH_SLOT_QUERY, false},
+    {BERTH_SLOT_POOLED, false},  {BERTH_SLOT_LOGITS, false}, {BERTH_SLOT_QKV, false},
+    {BERTH_SLOT_CONTEXT, false}, {BERTH_SLOT_FFN, true},     {BERTH_SLOT_EMBEDDED, true},
+};
+
+size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
+                            size_t offsets[BERTH_SLOT_COUNT])
 {
-    size_t total = 0;
-    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
+    size_t end = 0, shared = 0, total = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        enum berth_slot slot = places[i].slot;
         size_t floats;
         if (!berth_mul(berth_plan_slot_rows(slot, tokens, texts), plan->slot_width[slot], &floats))
             return SIZE_MAX / 4;
-        total = berth_min(total + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        if (slot == BERTH_SLOT_QKV)
+            shared = end;
+        if (places[i].rewind)
+            end = shared;
+        if (offsets)
+            offsets[slot] = end;
+        end = berth_min(end + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        total = berth_max(total, end);
     }
     return total;
 }

@@ -57,7 +57,7 @@ static bool name_is_plain(const char *name)
 {
     size_t size = strlen(name);
     return size > 0 && size <= NAME_MAX_SIZE &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == size;
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:@+") == size;
 }
 
 static enum berth_status open_entry(struct berth_entry *entry, const struct berth_served_model *served,
@@ -95,7 +95,7 @@ enum berth_status berth_registry_new(const struct berth_served_model *models, si
     for (size_t i = 0; i < count; i++) {
         if (!models[i].name || !name_is_plain(models[i].name)) {
             status = berth_fail(err, BERTH_INVALID_ARGUMENT,
-                                "model name '%s': use letters, digits, '.', '_' and '-', at most %d of them",
+                                "model name '%s': use letters, digits and ._-:@+, at most %d of them",
                                 models[i].name ? models[i].name : "", NAME_MAX_SIZE);
             goto fail;
         }

@@ -80,7 +80,6 @@ void berth_reply_failure(struct berth_reply *reply, const struct berth_error *er
     unsigned status = 500;
     switch (err->status) {
         case BERTH_INVALID_ARGUMENT:
-        case BERTH_FORMAT:
             status = 400;
             break;
         case BERTH_LIMIT:

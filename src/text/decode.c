@@ -6,23 +6,18 @@
 #include "base/error.h"
 #include "text/tokenizer_internal.h"
 
-static bool is_special(const struct berth_tokenizer *tokenizer, int32_t id)
-{
-    for (int i = 0; i < BERTH_SPECIAL_COUNT; i++)
-        if (tokenizer->special[i] == id)
-            return true;
-    return false;
-}
+enum { DECODED_MAX = 1 << 30 };
 
-/* Removes the space before punctuation and contractions, in place: the list of transformers' clean_up_tokenization, in its order. */
+/* Removes the space before punctuation and contractions, in place: the replacements of transformers'
+ * clean_up_tokenization, in its order. */
 static void tidy(char *text)
 {
     static const struct {
         const char *from, *to;
-    } rules[] = {{" .", "."},   {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+    } rules[] = {{" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
                  {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
-        size_t from = strlen(rules[r].from), to = strlen(rules[r].to);
+        const size_t from = strlen(rules[r].from), to = strlen(rules[r].to);
         char *out = text, *at = text;
         while (*at)
             if (strncmp(at, rules[r].from, from) == 0) {
@@ -35,33 +30,48 @@ static void tidy(char *text)
     }
 }
 
-enum berth_status berth_tokenizer_decode(const struct berth_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
-                                         bool clean_up, char **text, struct berth_error *err)
+/* Appends a token behind a space, or glued when it continues a word of the vocabulary. */
+static bool append_token(const struct berth_tokenizer *tokenizer, const char *token, size_t length,
+                         bool first, bool glue, struct berth_buffer *text)
+{
+    const size_t prefix = strlen(tokenizer->prefix);
+    if (glue && length >= prefix && memcmp(token, tokenizer->prefix, prefix) == 0)
+        return berth_buffer_append(text, token + prefix, length - prefix);
+    return (first || berth_buffer_append(text, " ", 1)) && berth_buffer_append(text, token, length);
+}
+
+enum berth_status berth_tokenizer_decode(const struct berth_tokenizer *tokenizer, const int32_t *ids,
+                                         size_t count, bool skip_special, bool clean_up, char **text,
+                                         struct berth_error *err)
 {
     *text = NULL;
-    size_t prefix = strlen(tokenizer->prefix);
     struct berth_buffer buffer;
-    berth_buffer_init(&buffer, (size_t)1 << 31);
-    bool written = berth_buffer_reserve(&buffer, 1);
+    berth_buffer_init(&buffer, DECODED_MAX);
+    bool written = berth_buffer_append(&buffer, "", 0);
+    bool first = true, glue = false;
     for (size_t i = 0; i < count && written; i++) {
-        const char *token = berth_vocab_token(&tokenizer->vocab, ids[i]);
+        size_t length;
+        const char *token = berth_vocab_token(&tokenizer->vocab, ids[i], &length);
         if (!token) {
             berth_buffer_clear(&buffer);
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "token id %d is not in the vocabulary", (int)ids[i]);
+            return berth_fail(err, BERTH_INVALID_ARGUMENT, "token id %d is not in the vocabulary",
+                              (int)ids[i]);
         }
-        if (skip_special && is_special(tokenizer, ids[i]))
+        const unsigned flags = tokenizer->flags[ids[i]];
+        if (skip_special && flags & BERTH_TOKEN_SPECIAL)
             continue;
-        bool continues = buffer.size > 0 && strncmp(token, tokenizer->prefix, prefix) == 0;
-        if (buffer.size > 0 && !continues)
-            written = berth_buffer_append(&buffer, " ", 1);
-        written = written && berth_buffer_text(&buffer, continues ? token + prefix : token);
+        written =
+            append_token(tokenizer, token, length, first, glue && !(flags & BERTH_TOKEN_ADDED), &buffer);
+        first = false;
+        glue = !(flags & BERTH_TOKEN_ADDED); /* nothing is glued to an added token */
     }
     if (!written) {
+        const size_t size = buffer.size;
         berth_buffer_clear(&buffer);
-        return berth_fail_memory(err, "decoded text", buffer.size);
+        return size >= DECODED_MAX / 2
+                   ? berth_fail(err, BERTH_LIMIT, "%zu tokens are too many to decode", count)
+                   : berth_fail_memory(err, "decoded text", size);
     }
-    if (buffer.size == 0)
-        buffer.data[0] = 0;
     if (clean_up)
         tidy(buffer.data);
     *text = buffer.data;

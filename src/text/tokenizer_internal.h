@@ -6,50 +6,22 @@
 #include "text/vocab.h"
 #include "text/words.h"
 
-enum { BERTH_WORD_CHARS_DEFAULT = 100, BERTH_WORD_CHARS_MAX = 10000, BERTH_PROTECTED_MAX = 4096 };
+enum { BERTH_WORD_CHARS_DEFAULT = 100 };
+
+enum berth_token_flag {
+    BERTH_TOKEN_SPECIAL = 1, /* left out by decode with skip_special */
+    BERTH_TOKEN_ADDED = 2    /* not in the vocabulary proper: found in a text, but no word or piece */
+};
 
 struct berth_tokenizer {
-    struct berth_tokenizer_options options; /* all resolved: no member is unset */
+    struct berth_tokenizer_options
+        options; /* all resolved: no member is unset but perhaps model_max_length */
     struct berth_vocab vocab;
+    struct berth_trie protected_; /* special and added tokens, under the roots of words.h */
     struct berth_word_rules rules;
-    struct berth_protected *protected_; /* owned, with their texts; longest first */
-    size_t protected_count;
+    unsigned char *flags; /* [vocab.size] enum berth_token_flag; owned */
     int32_t special[BERTH_SPECIAL_COUNT];
     char *prefix; /* of tokens that continue a word; owned */
 };
-
-/* What the files of a tokenizer say, before it is built. Zero-initialise with berth_tokenizer_source_init. */
-struct berth_added_token {
-    char *text; /* owned */
-    size_t size;
-    int64_t id; /* -1: the vocabulary's own */
-    bool special, normalized;
-};
-
-struct berth_tokenizer_source {
-    struct berth_tokenizer_options options;
-    struct berth_vocab vocab;
-    bool has_vocab;
-    char *special[BERTH_SPECIAL_COUNT]; /* owned; NULL: the usual name */
-    struct berth_added_token *added;    /* owned */
-    size_t added_count;
-    size_t max_chars; /* of a word */
-    char *prefix;     /* owned; NULL: "##" */
-};
-
-void berth_tokenizer_source_init(struct berth_tokenizer_source *source);
-void berth_tokenizer_source_clear(struct berth_tokenizer_source *source);
-
-/* vocab.txt: a token a line. */
-enum berth_status berth_tokenizer_read_vocab(struct berth_tokenizer_source *source, const char *name, const char *text,
-                                             size_t size, struct berth_error *err);
-
-/* tokenizer.json: options that are still unset, added tokens, and the vocabulary when there is none yet. */
-enum berth_status berth_tokenizer_read_json(struct berth_tokenizer_source *source, const char *path, struct berth_error *err);
-
-/* tokenizer_config.json, special_tokens_map.json, added_tokens.json: what is still unset. */
-enum berth_status berth_tokenizer_read_config(struct berth_tokenizer_source *source, const char *path, struct berth_error *err);
-enum berth_status berth_tokenizer_read_special_map(struct berth_tokenizer_source *source, const char *path, struct berth_error *err);
-enum berth_status berth_tokenizer_read_added(struct berth_tokenizer_source *source, const char *path, struct berth_error *err);
 
 #endif

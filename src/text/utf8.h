@@ -7,8 +7,9 @@
 
 enum { BERTH_REPLACEMENT = 0xfffd };
 
-/* Reads one code point at s < end and returns the bytes it took (1 to 4). An ill-formed sequence gives U+FFFD and takes its
- * maximal subpart, as the Unicode standard recommends (section 3.9, U+FFFD Substitution of Maximal Subparts). */
+/* Reads one code point at s < end and returns the bytes it took (1 to 4). An ill-formed sequence gives U+FFFD
+ * and takes its maximal subpart, as the Unicode standard recommends (section 3.9, U+FFFD Substitution of
+ * Maximal Subparts). */
 static inline size_t berth_utf8_read(const unsigned char *s, const unsigned char *end, uint32_t *code_point)
 {
     unsigned char first = s[0];

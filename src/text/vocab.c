@@ -1,245 +1,170 @@
-/* vocab.c: tokens in one block; a hash of whole tokens; a trie with two roots (word beginnings, continuations) whose edges
- * lie in one open-addressing table. Both tables are sized from the data and stay at most half full. */
+/* vocab.c: tokens in one block, a hash of whole tokens, a trie of pieces. A slot of the hash holds the first
+ * bytes of its token, so that most words are found or not by reading one slot. */
 #include "text/vocab.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
 
-struct berth_trie_edge {
-    uint32_t node; /* parent; with `byte` the key */
-    uint32_t child_and_byte; /* child << 8 | byte; 0 is empty (no edge leads to a root) */
-};
-
-void berth_vocab_init(struct berth_vocab *vocab)
-{
-    *vocab = (struct berth_vocab){0};
-}
+enum { HEAD = 8 }; /* bytes of a token within its slot */
+static const uint32_t no_token = UINT32_MAX;
 
 void berth_vocab_clear(struct berth_vocab *vocab)
 {
     berth_free(vocab->text);
-    berth_free(vocab->offset);
-    berth_free(vocab->length);
+    berth_free(vocab->tokens);
     berth_free(vocab->slots);
-    berth_free(vocab->edges);
-    berth_free(vocab->node_token);
+    berth_trie_clear(&vocab->pieces);
     *vocab = (struct berth_vocab){0};
 }
 
-static enum berth_status grow_ids(struct berth_vocab *vocab, size_t need, struct berth_error *err)
+static enum berth_status reserve_ids(struct berth_vocab *vocab, size_t need, struct berth_error *err)
 {
-    size_t capacity = berth_max(berth_max(vocab->capacity * 2, 1024), need);
-    size_t *offset = berth_realloc(vocab->offset, capacity, sizeof *offset);
-    if (offset)
-        vocab->offset = offset;
-    uint32_t *length = berth_realloc(vocab->length, capacity, sizeof *length);
-    if (length)
-        vocab->length = length;
-    if (!offset || !length)
-        return berth_fail_memory(err, "a vocabulary", capacity * (sizeof *offset + sizeof *length));
+    if (need <= vocab->capacity)
+        return BERTH_OK;
+    const size_t capacity = berth_max(berth_max(vocab->capacity * 2, 1024), need);
+    struct berth_vocab_token *tokens = berth_realloc(vocab->tokens, capacity, sizeof *tokens);
+    if (!tokens)
+        return berth_fail_memory(err, "a vocabulary", capacity * sizeof *tokens);
+    vocab->tokens = tokens;
     vocab->capacity = capacity;
     return BERTH_OK;
 }
 
-enum berth_status berth_vocab_add(struct berth_vocab *vocab, const char *token, size_t length, size_t id, struct berth_error *err)
+static enum berth_status reserve_text(struct berth_vocab *vocab, size_t need, struct berth_error *err)
+{
+    if (need <= vocab->text_capacity)
+        return BERTH_OK;
+    if (need > BERTH_VOCAB_MAX_BYTES)
+        return berth_fail(err, BERTH_LIMIT, "the tokens have more than %d bytes together",
+                          BERTH_VOCAB_MAX_BYTES);
+    const size_t capacity = berth_max(berth_max(vocab->text_capacity * 2, 1 << 12), need);
+    char *text = berth_realloc(vocab->text, capacity, 1);
+    if (!text)
+        return berth_fail_memory(err, "a vocabulary", capacity);
+    vocab->text = text;
+    vocab->text_capacity = capacity;
+    return BERTH_OK;
+}
+
+enum berth_status berth_vocab_add(struct berth_vocab *vocab, const char *token, size_t length, size_t id,
+                                  struct berth_error *err)
 {
     if (id >= BERTH_VOCAB_MAX)
-        return berth_fail(err, BERTH_LIMIT, "token id %zu is beyond the limit of %d", id, BERTH_VOCAB_MAX);
+        return berth_fail(err, BERTH_LIMIT, "token id %zu is beyond the limit of %d", id,
+                          BERTH_VOCAB_MAX - 1);
     if (length > BERTH_TOKEN_MAX_BYTES)
-        return berth_fail(err, BERTH_LIMIT, "token %zu has %zu bytes, at most %d are allowed", id, length, BERTH_TOKEN_MAX_BYTES);
-    if (id >= vocab->capacity) {
-        enum berth_status status = grow_ids(vocab, id + 1, err);
-        if (status != BERTH_OK)
-            return status;
-    }
-    if (vocab->text_capacity - vocab->text_size < length + 1) {
-        size_t capacity = berth_max(berth_max(vocab->text_capacity * 2, 1 << 16), vocab->text_size + length + 1);
-        char *text = berth_realloc(vocab->text, capacity, 1);
-        if (!text)
-            return berth_fail_memory(err, "a vocabulary", capacity);
-        vocab->text = text;
-        vocab->text_capacity = capacity;
-    }
+        return berth_fail(err, BERTH_LIMIT, "token %zu has %zu bytes, at most %d are allowed", id, length,
+                          BERTH_TOKEN_MAX_BYTES);
+    if (id < vocab->size && vocab->tokens[id].length != no_token)
+        return berth_fail(err, BERTH_FORMAT, "tokens '%s' and '%.*s' have the same id %zu",
+                          vocab->text + vocab->tokens[id].offset, (int)length, token, id);
+    enum berth_status status = reserve_ids(vocab, id + 1, err);
+    if (status == BERTH_OK)
+        status = reserve_text(vocab, vocab->text_size + length + 1, err);
+    if (status != BERTH_OK)
+        return status;
     while (vocab->size <= id)
-        vocab->offset[vocab->size++] = SIZE_MAX;
-    vocab->offset[id] = vocab->text_size;
-    vocab->length[id] = (uint32_t)length;
+        vocab->tokens[vocab->size++] = (struct berth_vocab_token){0, no_token};
+    vocab->tokens[id] = (struct berth_vocab_token){(uint32_t)vocab->text_size, (uint32_t)length};
     memcpy(vocab->text + vocab->text_size, token, length);
     vocab->text[vocab->text_size + length] = 0;
     vocab->text_size += length + 1;
     return BERTH_OK;
 }
 
-/* Multiply and mix, eight bytes at a time. */
-static uint64_t hash_bytes(const char *bytes, size_t length)
+const char *berth_vocab_token(const struct berth_vocab *vocab, int32_t id, size_t *length)
 {
-    uint64_t hash = length * 0x9e3779b97f4a7c15u;
-    for (; length >= 8; bytes += 8, length -= 8) {
-        uint64_t chunk;
-        memcpy(&chunk, bytes, 8);
-        hash = (hash ^ chunk) * 0xd6e8feb86659fd93u;
-        hash ^= hash >> 32;
-    }
-    uint64_t rest = 0;
-    for (size_t i = 0; i < length; i++)
-        rest |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
-    hash = (hash ^ rest) * 0xd6e8feb86659fd93u;
+    if (id < 0 || (size_t)id >= vocab->size || vocab->tokens[id].length == no_token)
+        return NULL;
+    *length = vocab->tokens[id].length;
+    return vocab->text + vocab->tokens[id].offset;
+}
+
+/* --- whole tokens
+ * ------------------------------------------------------------------------------------------- */
+
+/* Up to eight bytes as a number, zeros for the missing ones. */
+static inline uint64_t load(const void *bytes, size_t size)
+{
+    uint64_t value = 0;
+    memcpy(&value, bytes, berth_min(size, HEAD));
+    return value;
+}
+
+/* Mixes eight bytes a step; the last step's missing bytes count as zeros, the length tells them apart.
+ * `padded` tells that zeros stand behind the bytes. */
+static inline uint64_t hash_token(uint64_t head, const char *bytes, size_t length, bool padded)
+{
+    uint64_t hash = (head ^ length * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+    for (size_t at = HEAD; at < length; at += HEAD)
+        hash = ((hash ^ hash >> 32) ^ load(bytes + at, padded ? HEAD : length - at)) * 0xd6e8feb86659fd93u;
     return hash ^ hash >> 32;
 }
 
-static bool same_token(const struct berth_vocab *vocab, size_t id, const char *token, size_t length)
+/* The slot of the token, or the empty one where it belongs. */
+static inline struct berth_vocab_slot *find_slot(const struct berth_vocab *vocab, uint64_t head,
+                                                 const char *bytes, size_t length, bool padded)
 {
-    return vocab->length[id] == length && memcmp(vocab->text + vocab->offset[id], token, length) == 0;
+    for (size_t at = hash_token(head, bytes, length, padded);; at++) {
+        struct berth_vocab_slot *slot = &vocab->slots[at & vocab->slot_mask];
+        if (slot->id_plus_one == 0)
+            return slot;
+        if (slot->head != head || slot->length != length)
+            continue;
+        const char *text = vocab->text + vocab->tokens[slot->id_plus_one - 1].offset;
+        if (length <= HEAD || memcmp(text + HEAD, bytes + HEAD, length - HEAD) == 0)
+            return slot;
+    }
 }
 
 int32_t berth_vocab_find(const struct berth_vocab *vocab, const char *token, size_t length)
 {
-    for (size_t slot = hash_bytes(token, length);; slot++) {
-        uint32_t entry = vocab->slots[slot & vocab->slot_mask];
-        if (entry == 0)
-            return -1;
-        if (same_token(vocab, entry - 1, token, length))
-            return (int32_t)(entry - 1);
-    }
+    return (int32_t)find_slot(vocab, load(token, length), token, length, false)->id_plus_one - 1;
 }
 
-const char *berth_vocab_token(const struct berth_vocab *vocab, int32_t id)
+int32_t berth_vocab_find_word(const struct berth_vocab *vocab, const unsigned char *word, size_t length)
 {
-    if (id < 0 || (size_t)id >= vocab->size || vocab->offset[id] == SIZE_MAX)
-        return NULL;
-    return vocab->text + vocab->offset[id];
+    return (int32_t)find_slot(vocab, load(word, HEAD), (const char *)word, length, true)->id_plus_one - 1;
 }
 
-static size_t edge_slot(uint32_t node, unsigned char byte)
-{
-    uint64_t hash = ((uint64_t)node << 8 | byte) * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash >> 20);
-}
+/* --- the index
+ * ---------------------------------------------------------------------------------------------- */
 
-/* The child of a node, 0 when there is none (a root is nobody's child). */
-static inline uint32_t child_of(const struct berth_vocab *vocab, uint32_t node, unsigned char byte)
+static enum berth_status index_token(struct berth_vocab *vocab, size_t id, const char *prefix,
+                                     size_t prefix_length, struct berth_error *err)
 {
-    for (size_t slot = edge_slot(node, byte);; slot++) {
-        struct berth_trie_edge edge = vocab->edges[slot & vocab->edge_mask];
-        if (edge.child_and_byte == 0)
-            return 0;
-        if (edge.node == node && (unsigned char)edge.child_and_byte == byte)
-            return edge.child_and_byte >> 8;
-    }
-}
-
-static enum berth_status grow_edges(struct berth_vocab *vocab, struct berth_error *err)
-{
-    size_t count = vocab->edges ? (vocab->edge_mask + 1) * 2 : 1 << 12;
-    struct berth_trie_edge *edges = berth_calloc(count, sizeof *edges);
-    if (!edges)
-        return berth_fail_memory(err, "a vocabulary's index", count * sizeof *edges);
-    for (size_t i = 0; vocab->edges && i <= vocab->edge_mask; i++) {
-        struct berth_trie_edge edge = vocab->edges[i];
-        if (edge.child_and_byte == 0)
-            continue;
-        size_t slot = edge_slot(edge.node, (unsigned char)edge.child_and_byte);
-        while (edges[slot & (count - 1)].child_and_byte != 0)
-            slot++;
-        edges[slot & (count - 1)] = edge;
-    }
-    berth_free(vocab->edges);
-    vocab->edges = edges;
-    vocab->edge_mask = count - 1;
-    return BERTH_OK;
-}
-
-static enum berth_status new_node(struct berth_vocab *vocab, uint32_t *node, struct berth_error *err)
-{
-    if (vocab->node_count >= (1u << 24))
-        return berth_fail(err, BERTH_LIMIT, "the vocabulary's tokens are too long together: more than %u trie nodes", 1u << 24);
-    if (vocab->node_count == vocab->node_capacity) {
-        size_t capacity = berth_max(vocab->node_capacity * 2, 1024);
-        int32_t *tokens = berth_realloc(vocab->node_token, capacity, sizeof *tokens);
-        if (!tokens)
-            return berth_fail_memory(err, "a vocabulary's index", capacity * sizeof *tokens);
-        vocab->node_token = tokens;
-        vocab->node_capacity = capacity;
-    }
-    *node = (uint32_t)vocab->node_count;
-    vocab->node_token[vocab->node_count++] = -1;
-    return BERTH_OK;
-}
-
-static enum berth_status insert_path(struct berth_vocab *vocab, uint32_t node, const char *bytes, size_t length, int32_t id,
-                                     struct berth_error *err)
-{
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        uint32_t child = child_of(vocab, node, byte);
-        if (child == 0) {
-            enum berth_status status = new_node(vocab, &child, err);
-            if (status == BERTH_OK && (vocab->edge_count + 1) * 2 > vocab->edge_mask)
-                status = grow_edges(vocab, err);
-            if (status != BERTH_OK)
-                return status;
-            size_t slot = edge_slot(node, byte);
-            while (vocab->edges[slot & vocab->edge_mask].child_and_byte != 0)
-                slot++;
-            vocab->edges[slot & vocab->edge_mask] = (struct berth_trie_edge){node, child << 8 | byte};
-            vocab->edge_count++;
-        }
-        node = child;
-    }
-    vocab->node_token[node] = id;
-    return BERTH_OK;
+    const char *token = vocab->text + vocab->tokens[id].offset;
+    const size_t length = vocab->tokens[id].length;
+    const uint64_t head = load(token, length);
+    *find_slot(vocab, head, token, length, false) =
+        (struct berth_vocab_slot){head, (uint32_t)length, (uint32_t)id + 1};
+    enum berth_status status = BERTH_OK;
+    if (length > prefix_length && memcmp(token, prefix, prefix_length) == 0)
+        status = berth_trie_insert(&vocab->pieces, BERTH_VOCAB_CONTINUATION, token + prefix_length,
+                                   length - prefix_length, (int32_t)id, err);
+    if (length > 0 && status == BERTH_OK)
+        status = berth_trie_insert(&vocab->pieces, BERTH_VOCAB_WORD, token, length, (int32_t)id, err);
+    return status;
 }
 
 enum berth_status berth_vocab_index(struct berth_vocab *vocab, const char *prefix, struct berth_error *err)
 {
-    size_t slots = 1024;
+    size_t slots = 64;
     while (slots < vocab->size * 2)
         slots *= 2;
     vocab->slots = berth_calloc(slots, sizeof *vocab->slots);
     if (!vocab->slots)
         return berth_fail_memory(err, "a vocabulary's index", slots * sizeof *vocab->slots);
     vocab->slot_mask = slots - 1;
-    uint32_t root;
-    enum berth_status status;
-    BERTH_TRY(grow_edges(vocab, err));
-    BERTH_TRY(new_node(vocab, &root, err)); /* BERTH_TRIE_WORD */
-    BERTH_TRY(new_node(vocab, &root, err)); /* BERTH_TRIE_CONTINUATION */
-    size_t prefix_length = strlen(prefix);
-    for (size_t id = 0; id < vocab->size; id++) {
-        if (vocab->offset[id] == SIZE_MAX)
-            continue;
-        const char *token = vocab->text + vocab->offset[id];
-        size_t length = vocab->length[id];
-        size_t slot = hash_bytes(token, length);
-        uint32_t entry;
-        while ((entry = vocab->slots[slot & vocab->slot_mask]) != 0 && !same_token(vocab, entry - 1, token, length))
-            slot++;
-        vocab->slots[slot & vocab->slot_mask] = (uint32_t)id + 1; /* a repeated token keeps its last id */
-        bool continues = length > prefix_length && memcmp(token, prefix, prefix_length) == 0;
-        if (continues)
-            BERTH_TRY(insert_path(vocab, BERTH_TRIE_CONTINUATION, token + prefix_length, length - prefix_length, (int32_t)id, err));
-        if (length > 0)
-            BERTH_TRY(insert_path(vocab, BERTH_TRIE_WORD, token, length, (int32_t)id, err));
-    }
-fail:
+    /* Tokens share about half of their bytes' nodes; a wrong guess only costs a resize. */
+    enum berth_status status = berth_trie_init(&vocab->pieces, vocab->text_size / 2, err);
+    const size_t prefix_length = strlen(prefix);
+    for (size_t id = 0; id < vocab->size && status == BERTH_OK; id++)
+        if (vocab->tokens[id].length != no_token)
+            status = index_token(vocab, id, prefix, prefix_length, err);
     return status;
-}
-
-int32_t berth_vocab_longest(const struct berth_vocab *vocab, uint32_t root, const unsigned char *bytes, size_t size, size_t *taken)
-{
-    int32_t best = -1;
-    uint32_t node = root;
-    for (size_t i = 0; i < size; i++) {
-        node = child_of(vocab, node, bytes[i]);
-        if (node == 0)
-            break;
-        if (vocab->node_token[node] >= 0) {
-            best = vocab->node_token[node];
-            *taken = i + 1;
-        }
-    }
-    return best;
 }

@@ -1,49 +1,64 @@
-/* vocab.h: the list of tokens, and the two questions WordPiece asks of it: which id has this whole word, and which is the
- * longest token that this string begins with. */
+/* vocab.h: the list of tokens, and the two questions WordPiece asks of it: which id has this whole word, and
+ * which is the longest token that this string begins with. */
 #ifndef BERTH_TEXT_VOCAB_H
 #define BERTH_TEXT_VOCAB_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "berth/status.h"
+#include "text/trie.h"
 
-enum { BERTH_VOCAB_MAX = 1 << 24, BERTH_TOKEN_MAX_BYTES = 1 << 16 };
-
-struct berth_vocab {
-    char *text;         /* all tokens, each NUL-terminated, one after the other; owned */
-    size_t text_size, text_capacity;
-    size_t *offset;     /* [size] where token i begins in text; SIZE_MAX: no token has this id */
-    uint32_t *length;   /* [size] bytes */
-    size_t size;        /* largest id + 1 */
-    size_t capacity;
-    uint32_t *slots;    /* hash of whole tokens: id + 1, 0 is empty; owned */
-    size_t slot_mask;
-    struct berth_trie_edge *edges; /* hash of (node, byte) -> node; owned */
-    size_t edge_mask, edge_count;
-    int32_t *node_token; /* [nodes] id of the token that ends there, -1: none; owned */
-    size_t node_count, node_capacity;
+enum {
+    BERTH_VOCAB_MAX = 1 << 21, /* ids; the largest published BERT vocabulary has 500,000 */
+    BERTH_TOKEN_MAX_BYTES = 1 << 12,
+    BERTH_VOCAB_MAX_BYTES = 64 << 20, /* of all tokens */
+    BERTH_WORD_PAD = 8                /* zero bytes after a word for berth_vocab_find_word */
 };
 
-enum { BERTH_TRIE_WORD = 0, BERTH_TRIE_CONTINUATION = 1 }; /* the trie's two roots */
+enum {
+    BERTH_VOCAB_WORD = 0,
+    BERTH_VOCAB_CONTINUATION = 1
+}; /* the trie's roots: beginning of a word, its rest */
 
-void berth_vocab_init(struct berth_vocab *vocab);
+struct berth_vocab_token {
+    uint32_t offset; /* in text */
+    uint32_t length; /* bytes; UINT32_MAX: no token has this id */
+};
+
+struct berth_vocab_slot {
+    uint64_t head;        /* the first eight bytes of the token, then zeros */
+    uint32_t length;      /* bytes */
+    uint32_t id_plus_one; /* 0: empty */
+};
+
+struct berth_vocab {
+    char *text; /* all tokens, each NUL-terminated, one after the other; owned */
+    size_t text_size, text_capacity;
+    struct berth_vocab_token *tokens; /* [size]; owned */
+    size_t size, capacity;            /* size: largest id + 1 */
+    struct berth_vocab_slot *slots;   /* whole tokens by hash, at most half full; owned */
+    size_t slot_mask;
+    struct berth_trie pieces; /* under the roots above */
+};
+
+/* Clear accepts a zeroed struct, which is an empty vocabulary. */
 void berth_vocab_clear(struct berth_vocab *vocab);
 
-/* Gives `id` to a token (copied; may hold any bytes). An id given twice keeps the last token; a token given twice the last id. */
-enum berth_status berth_vocab_add(struct berth_vocab *vocab, const char *token, size_t length, size_t id, struct berth_error *err);
+/* Gives `id` to a token (copied; may hold any bytes). An id that has a token is refused. */
+enum berth_status berth_vocab_add(struct berth_vocab *vocab, const char *token, size_t length, size_t id,
+                                  struct berth_error *err);
 
-/* After the last add: builds the index. `prefix` marks the tokens that continue a word ("##"). */
+/* Builds the index of what was added; `prefix` marks the tokens that continue a word ("##"). Of a repeated
+ * token the highest id is found. Tokens added later have a text but are not found. */
 enum berth_status berth_vocab_index(struct berth_vocab *vocab, const char *prefix, struct berth_error *err);
 
-/* -1: absent. */
+/* Id of a whole token, -1: absent. The second form is faster and needs BERTH_WORD_PAD zero bytes behind the
+ * word. */
 int32_t berth_vocab_find(const struct berth_vocab *vocab, const char *token, size_t length);
+int32_t berth_vocab_find_word(const struct berth_vocab *vocab, const unsigned char *word, size_t length);
 
-/* Token text, NULL when the id has none. */
-const char *berth_vocab_token(const struct berth_vocab *vocab, int32_t id);
-
-/* The longest token on a path from `root` along bytes[0 .. size): its id and bytes in *taken; -1 when none. */
-int32_t berth_vocab_longest(const struct berth_vocab *vocab, uint32_t root, const unsigned char *bytes, size_t size, size_t *taken);
+/* Text of an id, NUL-terminated and borrowed until the next add; NULL when the id has none. */
+const char *berth_vocab_token(const struct berth_vocab *vocab, int32_t id, size_t *length);
 
 #endif

@@ -1,90 +1,77 @@
-/* words.c: text to words. ASCII runs take a fast path; any other character goes through utf8proc's tables. */
+/* words.c: text to words. Runs of ASCII letters take a fast path; other characters go by their properties.
+ * The order of the reference's steps (lower-case all, cut at protected strings, clean, split at spaces,
+ * strip, split at punctuation) is kept in effect, character by character. */
 #include "text/words.h"
 
 #include <string.h>
 
 #include "text/utf8.h"
 
-void berth_word_rules_init(struct berth_word_rules *rules)
-{
-    for (unsigned c = 0; c < 256; c++) {
-        unsigned char kind = BERTH_BYTE_OTHER;
-        if (c < 0x80)
-            switch (berth_char_class(c)) {
-            case BERTH_CHAR_WORD:
-                kind = BERTH_BYTE_WORD;
-                break;
-            case BERTH_CHAR_SPACE:
-                kind = BERTH_BYTE_SPACE;
-                break;
-            case BERTH_CHAR_PUNCTUATION:
-                kind = BERTH_BYTE_PUNCTUATION;
-                break;
-            default:
-                break;
-            }
-        rules->ascii[c] = kind;
-    }
-    for (size_t i = 0; i < rules->protected_count; i++) {
-        unsigned char first = (unsigned char)rules->protected_[i].text[0];
-        rules->ascii[first] = BERTH_BYTE_MAYBE_PROTECTED;
-        if (rules->protected_[i].any_case && first >= 'a' && first <= 'z')
-            rules->ascii[first - 32] = BERTH_BYTE_MAYBE_PROTECTED;
-        if (rules->protected_[i].any_case && first >= 'A' && first <= 'Z')
-            rules->ascii[first + 32] = BERTH_BYTE_MAYBE_PROTECTED;
-    }
-}
-
-void berth_words_begin(struct berth_words *words, const struct berth_word_rules *rules, const char *text, size_t size,
-                       unsigned char *memory)
-{
-    *words = (struct berth_words){.rules = rules, .at = (const unsigned char *)text, .word = memory};
-    words->end = words->at + size;
-}
-
-static unsigned char fold(unsigned char c)
+static unsigned char ascii_lower(unsigned char c)
 {
     return c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
 }
 
-static bool matches(const struct berth_protected *token, const unsigned char *at, size_t left)
+/* A byte may begin a protected string when the string begins with it, or with the lower case of a character
+ * that begins with it. Outside ASCII that is not worth telling apart: any character may have any lower case.
+ */
+static bool may_begin_protected(const struct berth_word_rules *rules, unsigned char byte)
 {
-    if (token->size > left)
-        return false;
-    if (!token->any_case)
-        return memcmp(token->text, at, token->size) == 0;
-    for (size_t i = 0; i < token->size; i++)
-        if (fold((unsigned char)token->text[i]) != fold(at[i]))
-            return false;
-    return true;
+    const struct berth_trie *trie = rules->protected_;
+    if (berth_trie_child(trie, BERTH_PROTECTED_ANYWHERE, byte) != 0)
+        return true;
+    if (!rules->lower || byte < 0x80)
+        return rules->lower && berth_trie_child(trie, BERTH_PROTECTED_ANYWHERE, ascii_lower(byte)) != 0;
+    for (unsigned first = 'a'; first < 256; first++)
+        if ((first <= 'z' || first >= 0x80) &&
+            berth_trie_child(trie, BERTH_PROTECTED_ANYWHERE, (unsigned char)first) != 0)
+            return true;
+    return false;
 }
 
-/* The longest protected token that begins here, or NULL. */
-static const struct berth_protected *find_protected(const struct berth_words *words)
+void berth_word_rules_init(struct berth_word_rules *rules)
 {
-    size_t left = (size_t)(words->end - words->at);
-    for (size_t i = 0; i < words->rules->protected_count; i++)
-        if (matches(&words->rules->protected_[i], words->at, left))
-            return &words->rules->protected_[i];
-    return NULL;
+    for (unsigned c = 0; c < 256; c++) {
+        const unsigned class = c < 0x80 ? berth_char_properties(c) & BERTH_CHAR_CLASS : BERTH_CHAR_REMOVED;
+        unsigned char kind = class == BERTH_CHAR_WORD    ? BERTH_BYTE_WORD
+                             : class == BERTH_CHAR_SPACE ? BERTH_BYTE_SPACE
+                                                         : BERTH_BYTE_OTHER;
+        if (rules->protected_ && may_begin_protected(rules, (unsigned char)c))
+            kind = BERTH_BYTE_MAYBE_PROTECTED;
+        rules->kind[c] = kind;
+        rules->letter[c] = kind != BERTH_BYTE_WORD ? 0
+                           : rules->lower          ? ascii_lower((unsigned char)c)
+                                                   : (unsigned char)c;
+    }
 }
 
-static void append(struct berth_words *words, uint32_t c)
+void berth_words_begin(struct berth_words *words, const struct berth_word_rules *rules, const char *text,
+                       size_t size, unsigned char *memory)
+{
+    *words = (struct berth_words){
+        .rules = rules, .at = (const unsigned char *)text, .word = memory, .chunk_start = true};
+    words->end = words->at + size;
+}
+
+/* --- building a word
+ * ------------------------------------------------------------------------------------------ */
+
+static void append(struct berth_words *words, uint32_t c, unsigned properties)
 {
     words->chars++;
     if (words->chars > words->rules->max_chars) {
         words->too_long = true;
         return;
     }
-    unsigned char bytes[BERTH_WORD_CHAR_BYTES];
-    size_t n = berth_utf8_write(bytes, c);
-    unsigned combining = words->rules->strip_accents ? berth_char_combining(c) : 0;
+    unsigned char bytes[4];
+    const size_t n = berth_utf8_write(bytes, c);
     size_t to = words->size;
-    if (combining == 0)
+    if (!(properties & BERTH_CHAR_COMBINES) || !words->rules->strip_accents)
         words->run = words->size + n;
     else {
-        /* Canonical order of NFD: a combining character moves before those of a higher class in its run. Runs are short:
-         * nonspacing marks were dropped already, and a word ends at max_chars. */
+        /* Canonical order of NFD: a combining character moves before those of a higher class in its run. Runs
+         * are short, for a word ends at max_chars. */
+        const unsigned combining = berth_char_combining(c);
         while (to > words->run) {
             size_t before = to - 1;
             while ((words->word[before] & 0xc0) == 0x80)
@@ -101,103 +88,210 @@ static void append(struct berth_words *words, uint32_t c)
     words->size += n;
 }
 
-/* Lower-cases, decomposes and strips one character of the input into words->pending. */
-static void normalise(struct berth_words *words, uint32_t c)
+/* What a character becomes: lower-cased, decomposed, nonspacing marks dropped. Returns how many. */
+static size_t normalise(const struct berth_word_rules *rules, uint32_t c, uint32_t *out)
 {
-    const struct berth_word_rules *rules = words->rules;
     uint32_t lower[BERTH_LOWER_MAX] = {c};
-    size_t n = rules->lower ? berth_char_lower(c, lower) : 1;
-    words->pending_count = words->pending_at = 0;
+    const size_t n = rules->lower ? berth_char_lower(c, lower) : 1;
+    size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t parts[BERTH_DECOMPOSED_MAX] = {lower[i]};
-        size_t m = rules->strip_accents ? berth_char_decompose(lower[i], parts) : 1;
+        const size_t m = rules->strip_accents ? berth_char_decompose(lower[i], parts) : 1;
         for (size_t k = 0; k < m; k++)
-            if (!rules->strip_accents || berth_char_class(parts[k]) != BERTH_CHAR_MARK)
-                words->pending[words->pending_count++] = parts[k];
+            if (!rules->strip_accents ||
+                (berth_char_properties(parts[k]) & BERTH_CHAR_CLASS) != BERTH_CHAR_MARK)
+                out[count++] = parts[k];
     }
+    return count;
 }
 
-/* Uses the pending characters: true when a word is complete (pending ones may be left for the next). */
+/* Uses the pending characters: true when a word is complete (some may be left for the next). */
 static bool take_pending(struct berth_words *words)
 {
     while (words->pending_at < words->pending_count) {
-        uint32_t c = words->pending[words->pending_at];
-        bool alone = berth_char_class(c) == BERTH_CHAR_PUNCTUATION;
+        const uint32_t c = words->pending[words->pending_at];
+        const unsigned properties = berth_char_properties(c);
+        const bool alone = (properties & BERTH_CHAR_CLASS) == BERTH_CHAR_PUNCTUATION;
         if (alone && words->chars > 0)
             return true;
-        append(words, c);
+        append(words, c, properties);
         words->pending_at++;
         if (alone)
             return true;
     }
-    bool ends = words->isolated && words->chars > 0;
-    words->isolated = false;
-    return ends;
+    return false;
 }
 
-/* Appends the run of plain ASCII letters and digits that begins here. */
-static void take_ascii_run(struct berth_words *words)
+/* Appends the run of ASCII letters and digits that begins here. */
+static void take_letters(struct berth_words *words)
 {
-    const unsigned char *ascii = words->rules->ascii, *from = words->at, *to = from + 1;
-    while (to < words->end && ascii[*to] == BERTH_BYTE_WORD)
-        to++;
-    words->at = to;
-    size_t n = (size_t)(to - from);
-    size_t room = words->chars < words->rules->max_chars ? words->rules->max_chars - words->chars : 0;
-    words->chars += n;
-    if (n > room) {
-        words->too_long = true;
-        n = room;
-    }
+    const unsigned char *letter = words->rules->letter, *at = words->at, *end = words->end;
+    const size_t room = words->rules->max_chars - (words->too_long ? words->rules->max_chars : words->chars);
+    const unsigned char *stop = (size_t)(end - at) < room ? end : at + room;
     unsigned char *out = words->word + words->size;
-    if (words->rules->lower)
-        for (size_t i = 0; i < n; i++) {
-            unsigned char c = from[i];
-            out[i] = (unsigned char)(c | (unsigned char)((unsigned char)(c - 'A') < 26) << 5);
-        }
-    else
-        memcpy(out, from, n);
-    words->size += n;
-    words->run = words->size;
+    while (at < stop && letter[*at] != 0)
+        *out++ = letter[*at++];
+    words->size = words->run = (size_t)(out - words->word);
+    if (at == stop && at < end && letter[*at] != 0) {
+        words->too_long = true;
+        while (at < end && letter[*at] != 0)
+            at++;
+    }
+    words->chars += (size_t)(at - words->at);
+    words->at = at;
 }
 
-/* Looks at the next input character; true when the word at hand is complete. */
-static bool take_input(struct berth_words *words)
+/* --- protected strings
+ * ---------------------------------------------------------------------------------------- */
+
+/* One step for each byte of a character; 0 when no string goes on like this. */
+static uint32_t walk(const struct berth_trie *trie, uint32_t node, uint32_t c)
+{
+    unsigned char bytes[4];
+    const size_t n = berth_utf8_write(bytes, c);
+    for (size_t i = 0; i < n; i++)
+        if ((node = berth_trie_child(trie, node, bytes[i])) == 0)
+            return 0;
+    return node;
+}
+
+/* The longest protected string that the text's lower case begins with here. */
+static int32_t find_lowered(const struct berth_words *words, size_t *taken)
+{
+    const struct berth_trie *trie = words->rules->protected_;
+    uint32_t node = BERTH_PROTECTED_ANYWHERE;
+    int32_t best = -1;
+    for (const unsigned char *at = words->at; at < words->end;) {
+        uint32_t c, lower[BERTH_LOWER_MAX];
+        at += berth_utf8_read(at, words->end, &c);
+        const size_t n = berth_char_lower(c, lower);
+        for (size_t i = 0; i < n; i++)
+            if ((node = walk(trie, node, lower[i])) == 0)
+                return best;
+        if (trie->values[node] >= 0) {
+            best = trie->values[node];
+            *taken = (size_t)(at - words->at);
+        }
+    }
+    return best;
+}
+
+/* The longest protected string here, as it stands or in lower case; -1: none. */
+static int32_t find_protected(const struct berth_words *words, size_t *taken)
+{
+    size_t lower_taken = 0;
+    *taken = 0;
+    const int32_t id = berth_trie_longest(words->rules->protected_, BERTH_PROTECTED_ANYWHERE, words->at,
+                                          (size_t)(words->end - words->at), taken);
+    const int32_t lower_id = words->rules->lower ? find_lowered(words, &lower_taken) : -1;
+    if (lower_taken <= *taken)
+        return id;
+    *taken = lower_taken;
+    return lower_id;
+}
+
+/* True where the text between two spaces ends: what comes next is a space, an ideograph or a protected
+ * string. */
+static bool chunk_ends(const struct berth_words *words, const unsigned char *at, unsigned class)
+{
+    if (class == BERTH_CHAR_SPACE || (class == BERTH_CHAR_IDEOGRAPH && words->rules->separate_ideographs))
+        return true;
+    struct berth_words here = *words;
+    size_t taken;
+    here.at = at;
+    return words->rules->kind[*at] == BERTH_BYTE_MAYBE_PROTECTED && find_protected(&here, &taken) >= 0;
+}
+
+/* Text between two spaces that becomes a special token by cleaning (a control character inside it, an accent
+ * on it) is kept whole: then its id, else -1. */
+static int32_t find_whole(const struct berth_words *words, size_t *taken)
+{
+    const struct berth_trie *trie = words->rules->protected_;
+    const unsigned char *at = words->at;
+    uint32_t node = BERTH_PROTECTED_WHOLE;
+    while (at < words->end) {
+        uint32_t c, parts[BERTH_LOWER_MAX * BERTH_DECOMPOSED_MAX];
+        const size_t bytes = berth_utf8_read(at, words->end, &c);
+        const unsigned class = berth_char_properties(c) & BERTH_CHAR_CLASS;
+        if (chunk_ends(words, at, class))
+            break;
+        at += bytes;
+        const size_t n = class == BERTH_CHAR_REMOVED ? 0 : normalise(words->rules, c, parts);
+        for (size_t i = 0; i < n; i++)
+            if ((node = walk(trie, node, parts[i])) == 0)
+                return -1;
+    }
+    *taken = (size_t)(at - words->at);
+    return trie->values[node];
+}
+
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* Takes the protected string here, if there is one; true when the word at hand is complete. */
+static bool take_protected(struct berth_words *words)
+{
+    size_t taken;
+    int32_t id = find_protected(words, &taken);
+    if (id >= 0 && words->chars > 0)
+        return true; /* it is found again for the next word */
+    if (id < 0 && words->chunk_start)
+        id = find_whole(words, &taken);
+    if (id < 0)
+        return false;
+    words->at += taken;
+    words->protected_id = id;
+    words->chunk_start = true;
+    return true;
+}
+
+/* Reads a character that no fast path takes; true when the word at hand is complete. */
+static bool take_character(struct berth_words *words)
 {
     const struct berth_word_rules *rules = words->rules;
-    unsigned char kind = rules->ascii[*words->at];
-    if (kind == BERTH_BYTE_MAYBE_PROTECTED) {
-        const struct berth_protected *token = find_protected(words);
-        if (token) {
-            if (words->chars > 0)
-                return true;
-            words->at += token->size;
-            words->protected_id = token->id;
-            return true;
-        }
-    }
-    if (kind == BERTH_BYTE_WORD) {
-        take_ascii_run(words);
-        return false;
-    }
-    if (kind == BERTH_BYTE_SPACE) {
-        words->at++;
-        return words->chars > 0;
-    }
     uint32_t c;
-    size_t bytes = berth_utf8_read(words->at, words->end, &c);
-    enum berth_char_class class = berth_char_class(c);
-    bool isolated = class == BERTH_CHAR_IDEOGRAPH && rules->separate_ideographs;
-    if ((isolated || class == BERTH_CHAR_PUNCTUATION) && words->chars > 0)
+    const size_t bytes = berth_utf8_read(words->at, words->end, &c);
+    const unsigned properties = berth_char_properties(c);
+    unsigned class = properties & BERTH_CHAR_CLASS;
+    if (class == BERTH_CHAR_IDEOGRAPH && !rules->separate_ideographs)
+        class = BERTH_CHAR_WORD;
+    if ((class == BERTH_CHAR_IDEOGRAPH || class == BERTH_CHAR_PUNCTUATION) && words->chars > 0)
         return true; /* the word ends before it; it is looked at again */
     words->at += bytes;
     if (class == BERTH_CHAR_REMOVED)
         return false;
+    if (class == BERTH_CHAR_MARK && rules->strip_accents)
+        return false;
+    words->chunk_start = class == BERTH_CHAR_SPACE || class == BERTH_CHAR_IDEOGRAPH;
     if (class == BERTH_CHAR_SPACE)
         return words->chars > 0;
-    normalise(words, c);
-    words->isolated = isolated;
-    return take_pending(words);
+    if ((rules->lower && properties & BERTH_CHAR_LOWERS) ||
+        (rules->strip_accents && properties & BERTH_CHAR_DECOMPOSES)) {
+        words->pending_at = 0;
+        words->pending_count = normalise(rules, c, words->pending);
+        return take_pending(words) || class == BERTH_CHAR_IDEOGRAPH;
+    }
+    append(words, c, properties);
+    return class != BERTH_CHAR_WORD && class != BERTH_CHAR_MARK;
+}
+
+/* Looks at the next of the input; true when the word at hand is complete. */
+static bool take_input(struct berth_words *words)
+{
+    switch (words->rules->kind[*words->at]) {
+        case BERTH_BYTE_WORD:
+            take_letters(words);
+            words->chunk_start = false;
+            return false;
+        case BERTH_BYTE_SPACE:
+            words->at++;
+            words->chunk_start = true;
+            return words->chars > 0;
+        case BERTH_BYTE_MAYBE_PROTECTED:
+            return take_protected(words) || take_character(words);
+        default:
+            return take_character(words);
+    }
 }
 
 bool berth_words_next(struct berth_words *words)

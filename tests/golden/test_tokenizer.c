@@ -152,7 +152,8 @@ static void the_check_rejects_ids_off_by_one(void **state)
 
 /* --- words alone ------------------------------------------------------------------------------------------------------- */
 
-static unsigned char word_memory[BERTH_WORD_CHARS_MAX * BERTH_WORD_CHAR_BYTES + BERTH_WORD_PAD];
+enum { WORD_CHARS = 10000 }; /* no word of the reference is longer */
+static unsigned char word_memory[WORD_CHARS * 4 + BERTH_WORD_PAD];
 
 static struct berth_word_rules rules_of(const json_t *options)
 {
@@ -162,7 +163,7 @@ static struct berth_word_rules rules_of(const json_t *options)
         .lower = lower,
         .strip_accents = strip == BERTH_CHOICE_UNSET ? lower : strip == BERTH_CHOICE_YES,
         .separate_ideographs = choice(options, "tokenize_chinese_chars") != BERTH_CHOICE_NO,
-        .max_chars = BERTH_WORD_CHARS_MAX,
+        .max_chars = WORD_CHARS,
     };
     berth_word_rules_init(&rules);
     return rules;
