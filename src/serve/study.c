@@ -54,8 +54,8 @@ static void run_set_model(struct berth_job *job, void *owner)
         }
     }
     berth_request_finish(request);
-    berth_instance_free(
-        retired); /* answers what it still holds: after our own answer, which need not wait for it */
+    /* It still answers what it holds, for which our own answer need not wait. */
+    berth_instance_free(retired);
 }
 
 void berth_handle_set_model(struct berth_request *request)
