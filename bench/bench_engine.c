@@ -89,7 +89,7 @@ struct cell {
     double operations, total_ms;
 };
 
-static void die(const struct berth_error *err)
+_Noreturn static void die(const struct berth_error *err)
 {
     fprintf(stderr, "bench_engine: %s\n", err->message);
     exit(1);

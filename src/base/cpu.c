@@ -1,6 +1,7 @@
 /* cpu.c: asks the CPU, then the OS, then (for AMX) the kernel's permission. Cache sizes by CPUID, else the
  * kernel, else guesses. */
 #include "base/cpu.h"
+#include "base/file.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -145,12 +146,7 @@ static bool read_attribute(int index, const char *name, char *line, int size)
 {
     char path[96];
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool read = fgets(line, size, file) != NULL;
-    fclose(file);
-    return read;
+    return berth_file_line(path, line, size);
 }
 
 /* What CPUID did not say, and other processors have no CPUID: the kernel's view, in kilobytes ("48K"). */

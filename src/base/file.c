@@ -115,6 +115,16 @@ fail:
     return status;
 }
 
+bool berth_file_line(const char *path, char *line, int size)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool read = fgets(line, size, file) != NULL;
+    fclose(file);
+    return read;
+}
+
 bool berth_file_exists(const char *path)
 {
     struct stat info;

@@ -29,6 +29,9 @@ void berth_map_forget(const void *data, size_t size);
 enum berth_status berth_file_read(const char *path, size_t limit, char **data, size_t *size,
                                   struct berth_error *err);
 
+/* The first line of a small file that the kernel makes (below /sys or /proc), its newline included; false when there is none. */
+bool berth_file_line(const char *path, char *line, int size);
+
 /* True when path names a regular file / a directory (after following links). */
 bool berth_file_exists(const char *path);
 bool berth_directory_exists(const char *path);

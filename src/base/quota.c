@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/file.h"
 #include "base/cpu.h"
 
 enum { PATH_SIZE = 4096, LINE_SIZE = 4096 };
@@ -17,12 +18,7 @@ static bool read_line(const char *directory, const char *name, char *line, int s
 {
     char path[PATH_SIZE + 64];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool read = fgets(line, size, file) != NULL;
-    fclose(file);
-    return read;
+    return berth_file_line(path, line, size);
 }
 
 /* The quota of one group, 0 without one. */

@@ -259,10 +259,7 @@ int cli_predict(int argc, char **argv)
     enum format format = FORMAT_UNSET;
     const struct cli_flag flags[] = {
         CLI_MODEL_FLAG(common),
-        {"input", 'i', "FILE", cli_read_string, &input, "texts (default: standard input)"},
-        {"input-format", 0, "F", cli_read_layout, &layout, "text (default: a line a text), jsonl, tsv or csv"},
-        {"text-column", 0, "NAME", cli_read_string, &columns.text, "column or key of the text"},
-        {"pair-column", 0, "NAME", cli_read_string, &columns.pair, "column or key of the second text"},
+        CLI_INPUT_FLAGS(input, layout, columns),
         {"format", 'f', "F", read_format, &format, "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
         {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
         CLI_ENGINE_FLAGS(common),

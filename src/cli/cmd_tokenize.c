@@ -169,10 +169,7 @@ int cli_tokenize(int argc, char **argv)
     bool decode = false, keep_special = false;
     const struct cli_flag flags[] = {
         CLI_MODEL_FLAG(common),
-        {"input", 'i', "FILE", cli_read_string, &input, "texts (default: standard input)"},
-        {"input-format", 0, "F", cli_read_layout, &layout, "text (default: a line a text), jsonl, tsv or csv"},
-        {"text-column", 0, "NAME", cli_read_string, &columns.text, "column or key of the text"},
-        {"pair-column", 0, "NAME", cli_read_string, &columns.pair, "column or key of the second text"},
+        CLI_INPUT_FLAGS(input, layout, columns),
         {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
         CLI_LENGTH_FLAG(common),
         {"padding", 0, "P", read_padding, &padding, "none (default), longest (of the input) or max (the maximum length)"},

@@ -27,6 +27,11 @@ struct cli_common {
 #define CLI_TOKENIZER_FLAG(c)                                                       \
     {"tokenizer-option", 0, "K=BOOL", cli_read_tokenizer_option, &(c).options,      \
      "do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens"}
+#define CLI_INPUT_FLAGS(path, layout, columns)                                                               \
+    {"input", 'i', "FILE", cli_read_string, &(path), "texts (default: standard input)"},                     \
+        {"input-format", 0, "F", cli_read_layout, &(layout), "text (default: a line a text), jsonl, tsv or csv"}, \
+        {"text-column", 0, "NAME", cli_read_string, &(columns).text, "column or key of the text"},           \
+        {"pair-column", 0, "NAME", cli_read_string, &(columns).pair, "column or key of the second text"}
 #define CLI_QUIET_FLAG(c) {"quiet", 'q', NULL, NULL, &(c).quiet, "say nothing on stderr but errors"}
 
 /* Remarks of the library go to stderr unless quiet. */

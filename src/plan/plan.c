@@ -57,7 +57,7 @@ static const float *add_copy(struct builder *b, const struct berth_tensor *weigh
 
 /* --- steps ---------------------------------------------------------------------------------------- */
 
-/* The step to fill; a throw-away while sizing. */
+/* Both walks write the same steps; the second one with their weights. */
 static struct berth_step *add_step(struct builder *b, const struct berth_step *step, const char *name)
 {
     struct berth_plan *plan = b->plan;

@@ -13,8 +13,7 @@
 
 static const char *const usual_names[BERTH_SPECIAL_COUNT] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
 
-/* --- special and added tokens
- * ----------------------------------------------------------------------------------- */
+/* --- special and added tokens ---------------------------------------------------------------- */
 
 /* Lower case of a token of at most BERTH_ADDED_MAX_BYTES; returns its size. A character's lower case has at
  * most three times its bytes. */
@@ -90,7 +89,7 @@ static enum berth_status protect(struct berth_tokenizer *tokenizer, const struct
                                                    (token->outside ? BERTH_TOKEN_ADDED : 0));
     const int32_t id = (int32_t)token->id;
     enum berth_status status = berth_trie_insert(trie, BERTH_PROTECTED_ANYWHERE, text, size, id, err);
-    if (status == BERTH_OK && token->special && !token->outside)
+    if (status == BERTH_OK && token->special)
         status = berth_trie_insert(trie, BERTH_PROTECTED_WHOLE, text, size, id, err);
     return status;
 }
@@ -112,8 +111,7 @@ fail:
     return status;
 }
 
-/* --- building
- * --------------------------------------------------------------------------------------------------- */
+/* --- building -------------------------------------------------------------------------------- */
 
 static enum berth_choice first_set(enum berth_choice a, enum berth_choice b, enum berth_choice otherwise)
 {
@@ -181,8 +179,7 @@ void berth_tokenizer_free(struct berth_tokenizer *tokenizer)
     berth_free(tokenizer);
 }
 
-/* --- opening
- * ---------------------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------- */
 
 typedef enum berth_status read_file(struct berth_tokenizer_source *, const char *, struct berth_error *);
 
@@ -256,8 +253,7 @@ fail:
     return status;
 }
 
-/* --- asking
- * ----------------------------------------------------------------------------------------------------- */
+/* --- asking ---------------------------------------------------------------------------------- */
 
 size_t berth_tokenizer_vocab_size(const struct berth_tokenizer *tokenizer)
 {

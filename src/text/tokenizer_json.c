@@ -40,8 +40,7 @@ fail:
     return status;
 }
 
-/* --- special tokens around a text
- * ------------------------------------------------------------------------------- */
+/* --- special tokens around a text ------------------------------------------------------------ */
 
 /* The token that the post processor puts in the place of cls_token or sep_token, which must be the same. */
 static enum berth_status frame_token(struct berth_tokenizer_source *source, enum berth_special special,
@@ -107,8 +106,7 @@ fail:
     return status;
 }
 
-/* --- the model
- * -------------------------------------------------------------------------------------------------- */
+/* --- the model ------------------------------------------------------------------------------- */
 
 static enum berth_status read_word_rules(struct berth_tokenizer_source *source, const json_t *model,
                                          const char *path, struct berth_error *err)
@@ -171,7 +169,7 @@ enum berth_status berth_tokenizer_read_json(struct berth_tokenizer_source *sourc
                                             struct berth_error *err)
 {
     json_t *root;
-    enum berth_status status = berth_tokenizer_load_object(path, &root, err);
+    enum berth_status status = berth_tokenizer_load_object(path, 0, &root, err);
     if (status != BERTH_OK)
         return status;
     BERTH_TRY(read_normalizer(source, root, path, err));

@@ -33,8 +33,7 @@ void berth_tokenizer_source_clear(struct berth_tokenizer_source *source)
     *source = (struct berth_tokenizer_source){0};
 }
 
-/* --- vocab.txt
- * -------------------------------------------------------------------------------------------------- */
+/* --- vocab.txt ------------------------------------------------------------------------------- */
 
 static bool is_utf8(const unsigned char *at, const unsigned char *end)
 {
@@ -102,10 +101,10 @@ enum berth_status berth_tokenizer_read_vocab(struct berth_tokenizer_source *sour
     return status;
 }
 
-/* --- pieces of JSON
- * --------------------------------------------------------------------------------------------- */
+/* --- pieces of JSON -------------------------------------------------------------------------- */
 
-enum berth_status berth_tokenizer_load_object(const char *path, json_t **root, struct berth_error *err)
+enum berth_status berth_tokenizer_load_object(const char *path, size_t flags, json_t **root,
+                                              struct berth_error *err)
 {
     char *data;
     size_t size;
@@ -114,8 +113,7 @@ enum berth_status berth_tokenizer_load_object(const char *path, json_t **root, s
     if (status != BERTH_OK)
         return status;
     json_error_t json;
-    /* Integers as reals: transformers writes a model_max_length of 10^30. */
-    *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &json);
+    *root = json_loadb(data, size, flags | JSON_ALLOW_NUL, &json);
     berth_free(data);
     if (json_is_object(*root))
         return BERTH_OK;
@@ -172,8 +170,7 @@ enum berth_status berth_tokenizer_name_special(struct berth_tokenizer_source *so
                                     : berth_fail_memory(err, "a special token", json_string_length(text));
 }
 
-/* --- added tokens
- * ----------------------------------------------------------------------------------------------- */
+/* --- added tokens ---------------------------------------------------------------------------- */
 
 enum berth_status berth_tokenizer_add_token(struct berth_tokenizer_source *source, const char *text,
                                             size_t size, int64_t id, bool special, const char *path,
@@ -223,8 +220,7 @@ enum berth_status berth_tokenizer_add_entry(struct berth_tokenizer_source *sourc
                                      json_is_true(json_object_get(entry, "special")), path, err);
 }
 
-/* --- the small files
- * -------------------------------------------------------------------------------------------- */
+/* --- the small files ------------------------------------------------------------------------- */
 
 /* The names of special tokens in a tokenizer_config.json or special_tokens_map.json. */
 static enum berth_status read_specials(struct berth_tokenizer_source *source, const json_t *root,
@@ -254,7 +250,7 @@ enum berth_status berth_tokenizer_read_special_map(struct berth_tokenizer_source
                                                    struct berth_error *err)
 {
     json_t *root;
-    enum berth_status status = berth_tokenizer_load_object(path, &root, err);
+    enum berth_status status = berth_tokenizer_load_object(path, 0, &root, err);
     if (status == BERTH_OK)
         status = read_specials(source, root, path, err);
     json_decref(root);
@@ -265,7 +261,7 @@ enum berth_status berth_tokenizer_read_added(struct berth_tokenizer_source *sour
                                              struct berth_error *err)
 {
     json_t *root, *value;
-    enum berth_status status = berth_tokenizer_load_object(path, &root, err);
+    enum berth_status status = berth_tokenizer_load_object(path, 0, &root, err);
     if (status != BERTH_OK)
         return status;
     const char *text;
@@ -347,7 +343,8 @@ enum berth_status berth_tokenizer_read_config(struct berth_tokenizer_source *sou
 {
     struct berth_tokenizer_options *options = &source->options;
     json_t *root;
-    enum berth_status status = berth_tokenizer_load_object(path, &root, err);
+    /* Integers as reals: transformers writes a model_max_length of 10^30. */
+    enum berth_status status = berth_tokenizer_load_object(path, JSON_DECODE_INT_AS_REAL, &root, err);
     if (status != BERTH_OK)
         return status;
     BERTH_TRY(check_class(root, path, err));

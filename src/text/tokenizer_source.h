@@ -58,11 +58,11 @@ enum berth_status berth_tokenizer_read_special_map(struct berth_tokenizer_source
 enum berth_status berth_tokenizer_read_added(struct berth_tokenizer_source *source, const char *path,
                                              struct berth_error *err);
 
-/* --- for the readers
- * ------------------------------------------------------------------------------------------ */
+/* --- for the readers ------------------------------------------------------------------------- */
 
-/* Loads a file that must be one JSON object; integers become reals. Freed with json_decref. */
-enum berth_status berth_tokenizer_load_object(const char *path, json_t **root, struct berth_error *err);
+/* Loads a file that must be one JSON object; `flags` are jansson's. Freed with json_decref. */
+enum berth_status berth_tokenizer_load_object(const char *path, size_t flags, json_t **root,
+                                              struct berth_error *err);
 
 /* Sets *choice from a member that is true, false, null or absent, unless it is set. */
 enum berth_status berth_tokenizer_read_choice(const json_t *object, const char *key, const char *path,

@@ -84,8 +84,7 @@ const char *berth_vocab_token(const struct berth_vocab *vocab, int32_t id, size_
     return vocab->text + vocab->tokens[id].offset;
 }
 
-/* --- whole tokens
- * ------------------------------------------------------------------------------------------- */
+/* --- whole tokens ---------------------------------------------------------------------------- */
 
 /* Up to eight bytes as a number, zeros for the missing ones. */
 static inline uint64_t load(const void *bytes, size_t size)
@@ -131,8 +130,7 @@ int32_t berth_vocab_find_word(const struct berth_vocab *vocab, const unsigned ch
     return (int32_t)find_slot(vocab, load(word, HEAD), (const char *)word, length, true)->id_plus_one - 1;
 }
 
-/* --- the index
- * ---------------------------------------------------------------------------------------------- */
+/* --- the index ------------------------------------------------------------------------------- */
 
 static enum berth_status index_token(struct berth_vocab *vocab, size_t id, const char *prefix,
                                      size_t prefix_length, struct berth_error *err)

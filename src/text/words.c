@@ -53,8 +53,7 @@ void berth_words_begin(struct berth_words *words, const struct berth_word_rules 
     words->end = words->at + size;
 }
 
-/* --- building a word
- * ------------------------------------------------------------------------------------------ */
+/* --- building a word ------------------------------------------------------------------------- */
 
 static void append(struct berth_words *words, uint32_t c, unsigned properties)
 {
@@ -141,8 +140,7 @@ static void take_letters(struct berth_words *words)
     words->at = at;
 }
 
-/* --- protected strings
- * ---------------------------------------------------------------------------------------- */
+/* --- protected strings ----------------------------------------------------------------------- */
 
 /* One step for each byte of a character; 0 when no string goes on like this. */
 static uint32_t walk(const struct berth_trie *trie, uint32_t node, uint32_t c)
@@ -155,61 +153,62 @@ static uint32_t walk(const struct berth_trie *trie, uint32_t node, uint32_t c)
     return node;
 }
 
-/* The longest protected string that the text's lower case begins with here. */
-static int32_t find_lowered(const struct berth_words *words, size_t *taken)
+/* The longest protected string that the lower case of at[0 .. end) begins with. */
+static int32_t find_lowered(const struct berth_trie *trie, const unsigned char *at, const unsigned char *end,
+                            size_t *taken)
 {
-    const struct berth_trie *trie = words->rules->protected_;
+    const unsigned char *start = at;
     uint32_t node = BERTH_PROTECTED_ANYWHERE;
     int32_t best = -1;
-    for (const unsigned char *at = words->at; at < words->end;) {
+    while (at < end) {
         uint32_t c, lower[BERTH_LOWER_MAX];
-        at += berth_utf8_read(at, words->end, &c);
+        at += berth_utf8_read(at, end, &c);
         const size_t n = berth_char_lower(c, lower);
         for (size_t i = 0; i < n; i++)
             if ((node = walk(trie, node, lower[i])) == 0)
                 return best;
         if (trie->values[node] >= 0) {
             best = trie->values[node];
-            *taken = (size_t)(at - words->at);
+            *taken = (size_t)(at - start);
         }
     }
     return best;
 }
 
-/* The longest protected string here, as it stands or in lower case; -1: none. */
-static int32_t find_protected(const struct berth_words *words, size_t *taken)
+/* Id of the longest protected string at[0 .. end) begins with, as it stands or in lower case; -1: none. */
+static int32_t find_protected(const struct berth_word_rules *rules, const unsigned char *at,
+                              const unsigned char *end, size_t *taken)
 {
     size_t lower_taken = 0;
     *taken = 0;
-    const int32_t id = berth_trie_longest(words->rules->protected_, BERTH_PROTECTED_ANYWHERE, words->at,
-                                          (size_t)(words->end - words->at), taken);
-    const int32_t lower_id = words->rules->lower ? find_lowered(words, &lower_taken) : -1;
+    const int32_t id =
+        berth_trie_longest(rules->protected_, BERTH_PROTECTED_ANYWHERE, at, (size_t)(end - at), taken);
+    const int32_t lower_id = rules->lower ? find_lowered(rules->protected_, at, end, &lower_taken) : -1;
     if (lower_taken <= *taken)
         return id;
     *taken = lower_taken;
     return lower_id;
 }
 
-/* True where the text between two spaces ends: what comes next is a space, an ideograph or a protected
- * string. */
+/* True where text between two spaces ends: a space, an ideograph or a protected string is next. */
 static bool chunk_ends(const struct berth_words *words, const unsigned char *at, unsigned class)
 {
-    if (class == BERTH_CHAR_SPACE || (class == BERTH_CHAR_IDEOGRAPH && words->rules->separate_ideographs))
-        return true;
-    struct berth_words here = *words;
+    const struct berth_word_rules *rules = words->rules;
     size_t taken;
-    here.at = at;
-    return words->rules->kind[*at] == BERTH_BYTE_MAYBE_PROTECTED && find_protected(&here, &taken) >= 0;
+    return class == BERTH_CHAR_SPACE || (class == BERTH_CHAR_IDEOGRAPH && rules->separate_ideographs) ||
+           (rules->kind[*at] == BERTH_BYTE_MAYBE_PROTECTED &&
+            find_protected(rules, at, words->end, &taken) >= 0);
 }
 
-/* Text between two spaces that becomes a special token by cleaning (a control character inside it, an accent
- * on it) is kept whole: then its id, else -1. */
-static int32_t find_whole(const struct berth_words *words, size_t *taken)
+/* Text between two spaces that becomes a special token by cleaning (there is a control character inside it,
+ * or an accent on it) is one word with that text: then true. */
+static bool take_whole(struct berth_words *words)
 {
     const struct berth_trie *trie = words->rules->protected_;
     const unsigned char *at = words->at;
     uint32_t node = BERTH_PROTECTED_WHOLE;
-    while (at < words->end) {
+    bool goes_on = true;
+    while (goes_on && at < words->end) {
         uint32_t c, parts[BERTH_LOWER_MAX * BERTH_DECOMPOSED_MAX];
         const size_t bytes = berth_utf8_read(at, words->end, &c);
         const unsigned class = berth_char_properties(c) & BERTH_CHAR_CLASS;
@@ -217,28 +216,34 @@ static int32_t find_whole(const struct berth_words *words, size_t *taken)
             break;
         at += bytes;
         const size_t n = class == BERTH_CHAR_REMOVED ? 0 : normalise(words->rules, c, parts);
-        for (size_t i = 0; i < n; i++)
-            if ((node = walk(trie, node, parts[i])) == 0)
-                return -1;
+        for (size_t i = 0; i < n && goes_on; i++) {
+            append(words, parts[i], berth_char_properties(parts[i]));
+            node = walk(trie, node, parts[i]);
+            goes_on = node != 0;
+        }
+        goes_on = goes_on &&
+                  words->chars > 0; /* what is dropped begins no word; else a run of it costs its square */
     }
-    *taken = (size_t)(at - words->at);
-    return trie->values[node];
+    if (goes_on && trie->values[node] >= 0) {
+        words->at = at;
+        return true;
+    }
+    words->size = words->chars = words->run = 0;
+    words->too_long = false;
+    return false;
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 /* Takes the protected string here, if there is one; true when the word at hand is complete. */
 static bool take_protected(struct berth_words *words)
 {
     size_t taken;
-    int32_t id = find_protected(words, &taken);
-    if (id >= 0 && words->chars > 0)
-        return true; /* it is found again for the next word */
-    if (id < 0 && words->chunk_start)
-        id = find_whole(words, &taken);
+    const int32_t id = find_protected(words->rules, words->at, words->end, &taken);
     if (id < 0)
-        return false;
+        return words->chunk_start && take_whole(words);
+    if (words->chars > 0)
+        return true; /* it is found again for the next word */
     words->at += taken;
     words->protected_id = id;
     words->chunk_start = true;

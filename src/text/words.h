@@ -22,7 +22,7 @@ enum {
 /* How words are made; immutable, shared by all iterators. */
 struct berth_word_rules {
     bool lower, strip_accents, separate_ideographs;
-    size_t max_chars; /* longer words are reported as too long */
+    size_t max_chars;                    /* longer words are reported as too long */
     const struct berth_trie *protected_; /* borrowed; NULL: nothing is protected */
     unsigned char kind[256];             /* enum berth_byte: what this byte may begin */
     unsigned char letter[256]; /* an ASCII letter or digit as it stands in a word; 0 for any other byte */

@@ -1,4 +1,5 @@
-/* test_tokenizer.c: words, tokens and ids equal those of Hugging Face's tokenizers, on every reference line. */
+/* test_tokenizer.c: words, tokens and ids equal those of Hugging Face's tokenizers, on every reference line.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,13 +18,16 @@
 static enum berth_choice choice(const json_t *options, const char *key)
 {
     const json_t *value = json_object_get(options, key);
-    return !json_is_boolean(value) ? BERTH_CHOICE_UNSET : json_is_true(value) ? BERTH_CHOICE_YES : BERTH_CHOICE_NO;
+    return !json_is_boolean(value) ? BERTH_CHOICE_UNSET
+           : json_is_true(value)   ? BERTH_CHOICE_YES
+                                   : BERTH_CHOICE_NO;
 }
 
 static struct berth_tokenizer *open_vocab(const char *path, const json_t *options)
 {
-    struct berth_tokenizer_options wanted = {choice(options, "do_lower_case"), choice(options, "strip_accents"),
-                                             choice(options, "tokenize_chinese_chars"), BERTH_CHOICE_UNSET, 0};
+    struct berth_tokenizer_options wanted = {
+        choice(options, "do_lower_case"), choice(options, "strip_accents"),
+        choice(options, "tokenize_chinese_chars"), BERTH_CHOICE_UNSET, 0};
     struct berth_tokenizer *tokenizer;
     struct berth_error err;
     if (berth_tokenizer_open_vocab(path, &wanted, &tokenizer, &err) != BERTH_OK)
@@ -46,8 +50,9 @@ struct cache {
 static struct berth_tokenizer *cached(struct cache *cache, const char *path, const json_t *options)
 {
     char key[256];
-    snprintf(key, sizeof key, "%s %d %d %d", path + (strlen(path) > 150 ? strlen(path) - 150 : 0), choice(options, "do_lower_case"),
-             choice(options, "strip_accents"), choice(options, "tokenize_chinese_chars"));
+    snprintf(key, sizeof key, "%s %d %d %d", path + (strlen(path) > 150 ? strlen(path) - 150 : 0),
+             choice(options, "do_lower_case"), choice(options, "strip_accents"),
+             choice(options, "tokenize_chinese_chars"));
     for (size_t i = 0; i < cache->count; i++)
         if (strcmp(cache->entries[i].key, key) == 0)
             return cache->entries[i].tokenizer;
@@ -63,7 +68,8 @@ static void clear_cache(struct cache *cache)
 }
 
 /* True when the encoding, padded as the line's mask says, has these ids and types. */
-static bool same_ids(const struct berth_encoding *encoding, const json_t *ids, const json_t *type_ids, int32_t pad, int shift)
+static bool same_ids(const struct berth_encoding *encoding, const json_t *ids, const json_t *type_ids,
+                     int32_t pad, int shift)
 {
     size_t n = json_array_size(ids);
     if (encoding->size > n)
@@ -88,11 +94,13 @@ static void check_line(const json_t *line, void *context)
                             : golden_path("golden/tokenizer/bert-base-uncased-vocab.txt");
     struct berth_tokenizer *tokenizer = cached(cache, vocab, options);
     size_t text_size, pair_size;
-    const char *text = golden_string(line, "text", &text_size), *pair = golden_string(line, "pair", &pair_size);
+    const char *text = golden_string(line, "text", &text_size),
+               *pair = golden_string(line, "pair", &pair_size);
     size_t max_length = (size_t)json_integer_value(json_object_get(options, "max_length"));
     struct berth_encoding encoding = {0};
     struct berth_error err;
-    if (berth_tokenizer_encode(tokenizer, text, text_size, pair, pair_size, max_length, &encoding, &err) != BERTH_OK)
+    if (berth_tokenizer_encode(tokenizer, text, text_size, pair, pair_size, max_length, &encoding, &err) !=
+        BERTH_OK)
         fail_msg("%s", err.message);
     int32_t pad = berth_tokenizer_special(tokenizer, BERTH_SPECIAL_PAD);
     const json_t *ids = json_object_get(line, "ids");
@@ -104,7 +112,8 @@ static void check_line(const json_t *line, void *context)
     static const char *const others[] = {"hf_fast", "hf_slow_4_31_0"};
     for (size_t i = 0; i < 2 && !same; i++) {
         const json_t *other = json_object_get(line, others[i]);
-        same = other && same_ids(&encoding, json_object_get(other, "ids"), json_object_get(other, "type_ids"), pad, cache->shift);
+        same = other && same_ids(&encoding, json_object_get(other, "ids"), json_object_get(other, "type_ids"),
+                                 pad, cache->shift);
         cache->alternatives += same;
     }
     if (!same && !cache->shift) {
@@ -123,7 +132,8 @@ static void check_file(const char *name, size_t at_least)
 {
     struct cache cache = {0};
     size_t lines = golden_json_lines(golden_path(name), check_line, &cache);
-    printf("%s: %zu lines, %zu as the other accepted answer, %zu wrong\n", name, lines, cache.alternatives, cache.wrong);
+    printf("%s: %zu lines, %zu as the other accepted answer, %zu wrong\n", name, lines, cache.alternatives,
+           cache.wrong);
     assert_true(lines >= at_least);
     assert_int_equal(cache.wrong, 0);
     clear_cache(&cache);
@@ -150,7 +160,8 @@ static void the_check_rejects_ids_off_by_one(void **state)
     clear_cache(&cache);
 }
 
-/* --- words alone ------------------------------------------------------------------------------------------------------- */
+/* --- words alone
+ * ------------------------------------------------------------------------------------------------------- */
 
 enum { WORD_CHARS = 10000 }; /* no word of the reference is longer */
 static unsigned char word_memory[WORD_CHARS * 4 + BERTH_WORD_PAD];
@@ -169,8 +180,9 @@ static struct berth_word_rules rules_of(const json_t *options)
     return rules;
 }
 
-/* The basic tokenizer alone lower-cases a word at a time, with Greek's final sigma; the whole tokenizer, which is what berth is, a
- * character at a time (it gives the same ids on every line of single.jsonl). So a final sigma in the reference counts as a sigma. */
+/* The basic tokenizer alone lower-cases a word at a time, with Greek's final sigma; the whole tokenizer,
+ * which is what berth is, a character at a time (it gives the same ids on every line of single.jsonl). So a
+ * final sigma in the reference counts as a sigma. */
 static bool same_word(const json_t *want, const struct berth_words *got)
 {
     static const char final_sigma[] = "\xcf\x82", sigma[] = "\xcf\x83";
@@ -179,7 +191,8 @@ static bool same_word(const json_t *want, const struct berth_words *got)
         return false;
     const char *a = json_string_value(want), *b = (const char *)got->word;
     for (size_t i = 0; i < size; i++)
-        if (a[i] != b[i] && !(i > 0 && memcmp(a + i - 1, final_sigma, 2) == 0 && memcmp(b + i - 1, sigma, 2) == 0))
+        if (a[i] != b[i] &&
+            !(i > 0 && memcmp(a + i - 1, final_sigma, 2) == 0 && memcmp(b + i - 1, sigma, 2) == 0))
             return false;
     return true;
 }
@@ -216,7 +229,8 @@ static void words_are_those_of_the_basic_tokenizer(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* --- every code point --------------------------------------------------------------------------------------------------- */
+/* --- every code point
+ * --------------------------------------------------------------------------------------------------- */
 
 enum fate { UNKNOWN, REMOVED, SPACE, SPLIT, KEPT };
 enum { CODE_POINTS = 0x110000 };
@@ -253,17 +267,17 @@ static void want_of(uint32_t c, enum fate fate, char *want, size_t size)
     unsigned char bytes[8] = {0};
     berth_utf8_write(bytes, c);
     switch (fate) {
-    case REMOVED:
-        snprintf(want, size, "ab|");
-        break;
-    case SPACE:
-        snprintf(want, size, "a|b|");
-        break;
-    case SPLIT:
-        snprintf(want, size, "a|%s|b|", (char *)bytes);
-        break;
-    default:
-        snprintf(want, size, "a%sb|", (char *)bytes);
+        case REMOVED:
+            snprintf(want, size, "ab|");
+            break;
+        case SPACE:
+            snprintf(want, size, "a|b|");
+            break;
+        case SPLIT:
+            snprintf(want, size, "a|%s|b|", (char *)bytes);
+            break;
+        default:
+            snprintf(want, size, "a%sb|", (char *)bytes);
     }
 }
 
@@ -315,7 +329,9 @@ static void every_code_point_has_its_fate(void **state)
     json_decref(root);
 }
 
-/* --- real files ------------------------------------------------------------------------------------------------------------ */
+/* --- real files
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 struct ids_file {
     struct berth_tokenizer *tokenizer;
@@ -326,9 +342,12 @@ static void check_ids(const json_t *line, void *context)
 {
     struct ids_file *file = context;
     size_t text_size, pair_size;
-    const char *text = golden_string(line, "text", &text_size), *pair = golden_string(line, "text_pair", &pair_size);
+    const char *text = golden_string(line, "text", &text_size),
+               *pair = golden_string(line, "text_pair", &pair_size);
     struct berth_encoding encoding = {0};
-    assert_int_equal(berth_tokenizer_encode(file->tokenizer, text, text_size, pair, pair_size, 0, &encoding, NULL), BERTH_OK);
+    assert_int_equal(
+        berth_tokenizer_encode(file->tokenizer, text, text_size, pair, pair_size, 0, &encoding, NULL),
+        BERTH_OK);
     bool same = same_ids(&encoding, json_object_get(line, "ids"), NULL, -1, 0) &&
                 encoding.size == json_array_size(json_object_get(line, "ids"));
     file->wrong += !same;
@@ -338,8 +357,10 @@ static void check_ids(const json_t *line, void *context)
 static void real_sentences_and_pairs_have_the_rust_tokenizers_ids(void **state)
 {
     (void)state;
-    static const char *const vocabs[] = {"data/vocab/bert-base-uncased-vocab.txt", "data/vocab/bert-base-uncased-tokenizer.json"};
-    static const char *const files[] = {"data/tokenizer/sst2_dev_ids.jsonl", "data/tokenizer/mrpc_dev_pair_ids.jsonl"};
+    static const char *const vocabs[] = {"data/vocab/bert-base-uncased-vocab.txt",
+                                         "data/vocab/bert-base-uncased-tokenizer.json"};
+    static const char *const files[] = {"data/tokenizer/sst2_dev_ids.jsonl",
+                                        "data/tokenizer/mrpc_dev_pair_ids.jsonl"};
     for (size_t v = 0; v < 2; v++)
         for (size_t f = 0; f < 2; f++) {
             struct ids_file file = {open_vocab(golden_path(vocabs[v]), NULL), 0};
