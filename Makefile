@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: all setup demo test bench install fuzz format clean
 
 all: setup
-	@scripts/build release
+	@scripts/build release berth berth_static berth_shared
 
 # Installs what is missing and says so; silent when everything is there.
 setup:

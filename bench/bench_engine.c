@@ -31,23 +31,21 @@ struct options {
     bool json, steps;
 };
 
-/* --- the machine's limit
- * ------------------------------------------------------------------------------------------- */
+/* --- the machine's limit -------------------------------------------------------------------------- */
 
 /* Twelve independent chains hide the latency of a fused multiply-add. */
 #if defined(__x86_64__)
-#define PEAK_LOOP(vector, set1, fmadd, lanes)             \
-    vector x = set1(0.999f), y = set1(1e-9f), s[12];      \
-    for (int i = 0; i < 12; i++)                          \
-        s[i] = set1((float)i);                            \
-    for (long n = 0; n < rounds; n++) {                   \
-        _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) \
-            s[i] = fmadd(s[i], x, y);                     \
-    }                                                     \
-    vector sum = s[0];                                    \
-    for (int i = 1; i < 12; i++)                          \
-        sum += s[i];                                      \
-    *sink = ((float *)&sum)[0];                           \
+#define PEAK_LOOP(vector, set1, fmadd, lanes)                                           \
+    vector x = set1(0.999f), y = set1(1e-9f), s[12];                                    \
+    for (int i = 0; i < 12; i++)                                                        \
+        s[i] = set1((float)i);                                                          \
+    for (long n = 0; n < rounds; n++) {                                                 \
+        _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) s[i] = fmadd(s[i], x, y); \
+    }                                                                                   \
+    vector sum = s[0];                                                                  \
+    for (int i = 1; i < 12; i++)                                                        \
+        sum += s[i];                                                                    \
+    *sink = ((float *)&sum)[0];                                                         \
     return 2.0 * 12 * (lanes) * (double)rounds;
 
 __attribute__((target("avx2,fma"))) static double run_peak_avx2(long rounds, float *sink)
@@ -80,9 +78,7 @@ static double measure_peak(enum berth_isa isa)
     return best;
 }
 
-/* --- one cell
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- one cell ------------------------------------------------------------------------------------- */
 
 struct cell {
     const char *model;
@@ -93,7 +89,7 @@ struct cell {
     double operations, total_ms;
 };
 
-static void die(const struct berth_error *err)
+_Noreturn static void die(const struct berth_error *err)
 {
     fprintf(stderr, "bench_engine: %s\n", err->message);
     exit(1);
@@ -147,9 +143,7 @@ static void print_steps(const struct berth_plan *plan, struct cell *cell)
     free(ns);
 }
 
-/* --- one model
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- one model ------------------------------------------------------------------------------------ */
 
 static double count_operations(const struct berth_plan *plan, size_t batch, size_t length)
 {
@@ -235,9 +229,7 @@ static void bench_model(const struct options *o, const char *model, double peak,
     berth_plan_free(plan);
 }
 
-/* --- options
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- options -------------------------------------------------------------------------------------- */
 
 static size_t read_sizes(char *text, size_t *sizes)
 {

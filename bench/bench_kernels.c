@@ -16,7 +16,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-enum { RUNS_MAX = 101, MIN_NS = 10 * 1000 * 1000 };
+enum { RUNS_MAX = 101, MIN_NS = 5 * 1000 * 1000 };
 static const size_t cold_floats = 32 * 1024 * 1024; /* 128 MB of weights */
 
 struct bench {
@@ -28,7 +28,7 @@ struct bench {
 };
 
 struct timing {
-    double median, low, high; /* ns a call; low and high: quartiles */
+    double best, median, low, high; /* ns a call; low and high: quartiles */
 };
 
 struct job {
@@ -61,7 +61,7 @@ static struct timing measure(const struct bench *bench, struct job job)
         ns[r] = (double)(berth_clock_ns() - start) / (double)calls;
     }
     qsort(ns, bench->runs, sizeof ns[0], compare_doubles);
-    return (struct timing){ns[bench->runs / 2], ns[bench->runs / 4], ns[bench->runs * 3 / 4]};
+    return (struct timing){ns[0], ns[bench->runs / 2], ns[bench->runs / 4], ns[bench->runs * 3 / 4]};
 }
 
 /* --- the machine -------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ static double measure_peak(const struct bench *bench)
     if (bench->kernels->isa >= BERTH_ISA_AVX512)
         job.run = peak_avx512, lanes = 16;
 #endif
-    return job.run ? 2 * lanes * CHAIN_COUNT * PEAK_STEPS / measure(bench, job).low : 0;
+    return job.run ? 2 * lanes * CHAIN_COUNT * PEAK_STEPS / measure(bench, job).best : 0;
 }
 
 struct stream {
@@ -139,7 +139,7 @@ static double measure_memory(const struct bench *bench)
     if (!s.words)
         return 0;
     memset(s.words, 1, cold_floats * sizeof(float));
-    const double ns = measure(bench, (struct job){read_memory, &s}).low;
+    const double ns = measure(bench, (struct job){read_memory, &s}).best;
     berth_free(s.words);
     return (double)cold_floats * sizeof(float) / ns;
 }
@@ -378,25 +378,9 @@ static void bench_level(struct bench *bench, const char *op)
         bench_rows(bench);
 }
 
-/* The tables this machine can run, by name. */
-static bool machine_has(enum berth_isa isa)
-{
-#if defined(__x86_64__)
-    if (isa == BERTH_ISA_AVX2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (isa == BERTH_ISA_AVX512)
-        return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#endif
-    return isa == BERTH_ISA_SCALAR;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        enum berth_isa isa;
-    } levels[] = {{"scalar", BERTH_ISA_SCALAR}, {"avx2", BERTH_ISA_AVX2}, {"avx512", BERTH_ISA_AVX512}};
-    struct bench bench = {.runs = 5};
+    struct bench bench = {.runs = 11};
     const char *only = NULL, *op = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
@@ -413,11 +397,15 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        if ((only && strcmp(only, levels[i].name) != 0) || !machine_has(levels[i].isa))
+    struct berth_cpu cpu;
+    berth_cpu_detect(&cpu);
+    if (!bench.json)
+        printf("%s\n", cpu.model);
+    for (enum berth_isa isa = BERTH_ISA_SCALAR; isa <= cpu.best; isa++) {
+        bench.kernels = berth_kernels_select(isa);
+        bench.level = berth_isa_name(isa);
+        if (bench.kernels->isa != isa || (only && strcmp(only, bench.level) != 0))
             continue;
-        bench.kernels = berth_kernels_select(levels[i].isa);
-        bench.level = levels[i].name;
         bench_level(&bench, op);
     }
     return 0;

@@ -1,5 +1,6 @@
 /* alloc.h: the heap. All of berth's own allocations go through here, so that tests can make each of them fail
- * (tests/fault wraps malloc, calloc, realloc and aligned_alloc at link time). All return NULL on failure or overflow. */
+ * (tests/fault wraps malloc, calloc, realloc and aligned_alloc at link time). All return NULL on failure or
+ * overflow. */
 #ifndef BERTH_BASE_ALLOC_H
 #define BERTH_BASE_ALLOC_H
 

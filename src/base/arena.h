@@ -1,5 +1,5 @@
-/* arena.h: one block handed out in 64-byte aligned pieces; everything in it dies at once. Used for workspaces whose
- * size the plan knows (fixed: never grows, so nothing is allocated while running). */
+/* arena.h: one block handed out in 64-byte aligned pieces; everything in it dies at once. Used for workspaces
+ * whose size the plan knows (fixed: never grows, so nothing is allocated while running). */
 #ifndef BERTH_BASE_ARENA_H
 #define BERTH_BASE_ARENA_H
 
@@ -16,7 +16,8 @@ struct berth_arena {
 bool berth_arena_init(struct berth_arena *arena, size_t size);
 void berth_arena_clear(struct berth_arena *arena);
 
-/* count * size bytes, 64-byte aligned, not initialised; NULL when the arena is too small. Lives until reset or clear. */
+/* count * size bytes, 64-byte aligned, not initialised; NULL when the arena is too small. Lives until reset
+ * or clear. */
 void *berth_arena_take(struct berth_arena *arena, size_t count, size_t size);
 
 /* What berth_arena_take would use for it: sum these to size an arena. Saturates at SIZE_MAX / 4. */

@@ -21,7 +21,8 @@ void berth_buffer_clear(struct berth_buffer *buffer);
 /* False when memory or the limit ran out; the content is then unchanged. */
 bool berth_buffer_append(struct berth_buffer *buffer, const void *bytes, size_t size);
 bool berth_buffer_text(struct berth_buffer *buffer, const char *text);
-bool berth_buffer_format(struct berth_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool berth_buffer_format(struct berth_buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Room for at least `extra` further bytes without another allocation. */
 bool berth_buffer_reserve(struct berth_buffer *buffer, size_t extra);

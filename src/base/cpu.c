@@ -1,8 +1,11 @@
-/* cpu.c: asks the CPU, then the OS, then (for AMX) the kernel's permission. Cache sizes by CPUID with conservative guesses. */
+/* cpu.c: asks the CPU, then the OS, then (for AMX) the kernel's permission. Cache sizes by CPUID, else the
+ * kernel, else guesses. */
 #include "base/cpu.h"
+#include "base/file.h"
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -138,6 +141,28 @@ static void detect_caches(struct berth_cpu *cpu, uint32_t leaf)
 
 #endif
 
+/* First line of an attribute of one of processor 0's caches. */
+static bool read_attribute(int index, const char *name, char *line, int size)
+{
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    return berth_file_line(path, line, size);
+}
+
+/* What CPUID did not say, and other processors have no CPUID: the kernel's view, in kilobytes ("48K"). */
+static void read_caches(struct berth_cpu *cpu)
+{
+    size_t *const sizes[] = {NULL, &cpu->l1d, &cpu->l2, &cpu->l3};
+    char level[32], type[32], size[32];
+    for (int i = 0; i < 16 && read_attribute(i, "level", level, sizeof level); i++) {
+        int number = atoi(level);
+        bool complete =
+            read_attribute(i, "type", type, sizeof type) && read_attribute(i, "size", size, sizeof size);
+        if (complete && type[0] != 'I' && number >= 1 && number <= 3 && *sizes[number] == 0)
+            *sizes[number] = (size_t)strtoul(size, NULL, 10) << 10;
+    }
+}
+
 void berth_cpu_detect(struct berth_cpu *cpu)
 {
     *cpu = (struct berth_cpu){.best = BERTH_ISA_SCALAR};
@@ -148,8 +173,11 @@ void berth_cpu_detect(struct berth_cpu *cpu)
     bool amd_topology = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 22 & 1);
     detect_caches(cpu, amd_topology ? 0x8000001d : 4);
 #else
-    snprintf(cpu->reason, sizeof cpu->reason, "berth has no kernels for this kind of CPU but the plain C ones");
+    snprintf(cpu->reason, sizeof cpu->reason,
+             "berth has no kernels for this kind of CPU but the plain C ones");
 #endif
+    if (cpu->l1d == 0 || cpu->l2 == 0 || cpu->l3 == 0)
+        read_caches(cpu);
     if (cpu->l1d == 0)
         cpu->l1d = 32 << 10;
     if (cpu->l2 == 0)

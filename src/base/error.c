@@ -8,14 +8,20 @@
 
 const char *berth_status_name(enum berth_status status)
 {
-    switch (status) {
-#define CASE(name, text) \
-    case BERTH_##name:   \
-        return text;
-        BERTH_STATUS_MAP(CASE)
-#undef CASE
-    }
-    return "unknown status";
+    static const char *const names[] = {
+        [BERTH_OK] = "ok",
+        [BERTH_INVALID_ARGUMENT] = "invalid_argument",
+        [BERTH_NO_MEMORY] = "no_memory",
+        [BERTH_IO] = "io",
+        [BERTH_NOT_FOUND] = "not_found",
+        [BERTH_FORMAT] = "format",
+        [BERTH_UNSUPPORTED] = "unsupported",
+        [BERTH_LIMIT] = "limit",
+        [BERTH_BUSY] = "busy",
+        [BERTH_CANCELLED] = "cancelled",
+        [BERTH_INTERNAL] = "internal",
+    };
+    return (unsigned)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 
 /* Length of the well-formed UTF-8 sequence at s (0: malformed, or a control character). */
@@ -25,7 +31,10 @@ static size_t printable_length(const unsigned char *s)
         return 0;
     if (s[0] < 0x80)
         return 1;
-    size_t n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+    size_t n = s[0] >= 0xf0 && s[0] <= 0xf4  ? 4
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                                             : 0;
     if (n == 0)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -48,7 +57,8 @@ static void make_printable(char *message)
     }
 }
 
-static void format_message(struct berth_error *err, enum berth_status status, const char *format, va_list args)
+static void format_message(struct berth_error *err, enum berth_status status, const char *format,
+                           va_list args)
 {
     err->status = status;
     if (vsnprintf(err->message, sizeof err->message, format, args) < 0)
@@ -79,7 +89,8 @@ enum berth_status berth_fail_errno(struct berth_error *err, int error_number, co
         va_end(args);
         size_t used = strlen(err->message);
         char text[128];
-        snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(error_number, text, sizeof text));
+        snprintf(err->message + used, sizeof err->message - used, ": %s",
+                 strerror_r(error_number, text, sizeof text));
     }
     return status;
 }
@@ -89,7 +100,8 @@ enum berth_status berth_fail_memory(struct berth_error *err, const char *what, u
     return berth_fail(err, BERTH_NO_MEMORY, "out of memory: %llu bytes for %s", bytes, what);
 }
 
-enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status status, const char *format, ...)
+enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status status, const char *format,
+                                    ...)
 {
     if (err) {
         struct berth_error old = *err;
@@ -98,8 +110,8 @@ enum berth_status berth_fail_prefix(struct berth_error *err, enum berth_status s
         format_message(err, status, format, args);
         va_end(args);
         size_t used = strlen(err->message);
-        snprintf(err->message + used, sizeof err->message - used, ": %.*s", (int)(sizeof err->message - used - 3),
-                 old.message);
+        snprintf(err->message + used, sizeof err->message - used, ": %.*s",
+                 (int)(sizeof err->message - used - 3), old.message);
         make_printable(err->message); /* a multi-byte character may have been cut at the end */
     }
     return status;

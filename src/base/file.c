@@ -13,7 +13,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 
-/* Opens a regular file for reading; anything else is refused by name. O_NONBLOCK keeps a FIFO from blocking the open. */
+/* Opens a regular file for reading; anything else is refused by name. O_NONBLOCK keeps a FIFO from blocking
+ * the open. */
 static enum berth_status open_regular(const char *path, int *fd, size_t *size, struct berth_error *err)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -70,7 +71,8 @@ void berth_map_forget(const void *data, size_t size)
         (void)madvise((void *)first, last - first, MADV_DONTNEED); /* advice: a refusal only costs memory */
 }
 
-enum berth_status berth_file_read(const char *path, size_t limit, char **data, size_t *size, struct berth_error *err)
+enum berth_status berth_file_read(const char *path, size_t limit, char **data, size_t *size,
+                                  struct berth_error *err)
 {
     *data = NULL;
     *size = 0;
@@ -113,6 +115,16 @@ fail:
     return status;
 }
 
+bool berth_file_line(const char *path, char *line, int size)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool read = fgets(line, size, file) != NULL;
+    fclose(file);
+    return read;
+}
+
 bool berth_file_exists(const char *path)
 {
     struct stat info;
@@ -146,27 +158,37 @@ static void atomic_clear(struct berth_atomic_file *file)
     *file = (struct berth_atomic_file){0};
 }
 
+/* Creates PATH.part-PID-N for the first N that is free. mkostemp is not used: it makes files private, and
+ * undoing that means asking for the umask, which only setting it tells, for all threads at once. */
+static int create_beside(char *temporary, size_t size, const char *path)
+{
+    enum { TRIES = 10000 };
+    for (unsigned n = 0; n < TRIES; n++) {
+        snprintf(temporary, size, "%s.part-%ld-%u", path, (long)getpid(), n);
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
 enum berth_status berth_atomic_open(const char *path, struct berth_atomic_file *file, struct berth_error *err)
 {
-    static const char suffix[] = ".part-XXXXXX";
     *file = (struct berth_atomic_file){.path = berth_strdup(path)};
-    size_t length = strlen(path);
-    file->temporary = berth_malloc(length + sizeof suffix, 1);
+    size_t size = strlen(path) + 48; /* ".part-", two numbers */
+    file->temporary = berth_malloc(size, 1);
     enum berth_status status;
     if (!file->path || !file->temporary) {
-        status = berth_fail_memory(err, path, length + sizeof suffix);
+        status = berth_fail_memory(err, path, size);
         goto fail;
     }
-    memcpy(file->temporary, path, length);
-    memcpy(file->temporary + length, suffix, sizeof suffix);
-    int fd = mkostemp(file->temporary, O_CLOEXEC);
+    int fd = create_beside(file->temporary, size, path);
     if (fd < 0) {
         status = berth_fail_errno(err, errno, "%s: cannot write beside it", path);
         goto fail;
     }
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) != 0 || !(file->stream = fdopen(fd, "wb"))) {
+    file->stream = fdopen(fd, "wb");
+    if (!file->stream) {
         status = berth_fail_errno(err, errno, "%s: cannot write beside it", path);
         close(fd);
         unlink(file->temporary);
@@ -178,11 +200,20 @@ fail:
     return status;
 }
 
+/* Why an earlier write to the stream failed: stdio keeps only that it did, so the file, which is thrown away,
+ * is asked again. */
+static int write_error(FILE *stream)
+{
+    return write(fileno(stream), "", 1) < 0 ? errno : EIO;
+}
+
 /* Makes the rename itself durable; a directory that cannot be synced is left to the file system. */
 static void sync_directory_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *directory = slash == path ? berth_strdup("/") : slash ? berth_strndup(path, (size_t)(slash - path)) : berth_strdup(".");
+    char *directory = slash == path ? berth_strdup("/")
+                      : slash       ? berth_strndup(path, (size_t)(slash - path))
+                                    : berth_strdup(".");
     int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         (void)fsync(fd);
@@ -194,10 +225,10 @@ static void sync_directory_of(const char *path)
 enum berth_status berth_atomic_commit(struct berth_atomic_file *file, struct berth_error *err)
 {
     enum berth_status status = BERTH_OK;
-    bool failed = ferror(file->stream) != 0;
-    errno = failed ? EIO : 0;
-    if (fflush(file->stream) != 0 || failed || fsync(fileno(file->stream)) != 0)
-        status = berth_fail_errno(err, errno ? errno : EIO, "%s: cannot write", file->path);
+    if (ferror(file->stream))
+        status = berth_fail_errno(err, write_error(file->stream), "%s: cannot write", file->path);
+    else if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
+        status = berth_fail_errno(err, errno, "%s: cannot write", file->path);
     if (fclose(file->stream) != 0 && status == BERTH_OK)
         status = berth_fail_errno(err, errno, "%s: cannot write", file->path);
     file->stream = NULL;

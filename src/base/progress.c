@@ -10,8 +10,21 @@ static const uint64_t SECOND = 1000000000u;
 
 void berth_progress_begin(struct berth_progress *progress, FILE *stream, const char *what, size_t total)
 {
-    *progress = (struct berth_progress){.stream = stream, .what = what, .total = total, .started = berth_clock_ns()};
+    *progress =
+        (struct berth_progress){.stream = stream, .what = what, .total = total, .started = berth_clock_ns()};
     progress->terminal = stream && isatty(fileno(stream));
+}
+
+/* "8 s", "3 min 20 s", "2 h 5 min". */
+static void print_duration(FILE *stream, double seconds)
+{
+    uint64_t s = seconds < 1e9 ? (uint64_t)(seconds + 0.5) : 1000000000u;
+    if (s < 60)
+        fprintf(stream, "%" PRIu64 " s", s);
+    else if (s < 3600)
+        fprintf(stream, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
+    else
+        fprintf(stream, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s / 60 % 60);
 }
 
 static void draw(const struct berth_progress *progress, size_t done, uint64_t now)
@@ -31,9 +44,13 @@ static void draw(const struct berth_progress *progress, size_t done, uint64_t no
             fputc(i < full ? '#' : '.', progress->stream);
         fputs("] ", progress->stream);
     }
-    fprintf(progress->stream, "%3.0f %%  %zu of %zu %s, %.0f/s", 100 * share, done, progress->total, progress->what, rate);
-    if (rate > 0 && done < progress->total)
-        fprintf(progress->stream, ", %.0f s left", (double)(progress->total - done) / rate);
+    fprintf(progress->stream, "%3.0f %%  %zu of %zu %s, %.0f/s", 100 * share, done, progress->total,
+            progress->what, rate);
+    if (rate > 0 && done < progress->total) {
+        fputs(", ", progress->stream);
+        print_duration(progress->stream, (double)(progress->total - done) / rate);
+        fputs(" left", progress->stream);
+    }
 }
 
 void berth_progress_update(struct berth_progress *progress, size_t done)

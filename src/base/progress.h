@@ -1,5 +1,5 @@
-/* progress.h: tells a person on stderr how far long work has come: a bar on a terminal once the work lasts over a
- * second, a plain line every few seconds elsewhere, nothing when quiet. */
+/* progress.h: tells a person on stderr how far long work has come: a bar on a terminal once the work lasts
+ * over a second, a plain line every few seconds elsewhere, nothing when quiet. */
 #ifndef BERTH_BASE_PROGRESS_H
 #define BERTH_BASE_PROGRESS_H
 
@@ -9,12 +9,12 @@
 #include <stdio.h>
 
 struct berth_progress {
-    FILE *stream;      /* NULL: quiet */
-    bool terminal;     /* stream is one */
-    const char *what;  /* borrowed: "texts" */
-    size_t total;      /* 0: unknown */
-    uint64_t started;  /* ns */
-    uint64_t shown;    /* ns of the last drawing, 0 before the first */
+    FILE *stream;     /* NULL: quiet */
+    bool terminal;    /* stream is one */
+    const char *what; /* borrowed: "texts" */
+    size_t total;     /* 0: unknown */
+    uint64_t started; /* ns */
+    uint64_t shown;   /* ns of the last drawing, 0 before the first */
 };
 
 /* `stream` NULL means quiet. Prints nothing yet. */

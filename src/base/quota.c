@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/file.h"
 #include "base/cpu.h"
 
 enum { PATH_SIZE = 4096, LINE_SIZE = 4096 };
@@ -17,12 +18,7 @@ static bool read_line(const char *directory, const char *name, char *line, int s
 {
     char path[PATH_SIZE + 64];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool read = fgets(line, size, file) != NULL;
-    fclose(file);
-    return read;
+    return berth_file_line(path, line, size);
 }
 
 /* The quota of one group, 0 without one. */
@@ -41,8 +37,9 @@ static double group_quota(const char *directory)
     return quota > 0 && period > 0 ? quota / period : 0;
 }
 
-/* The smallest quota from MOUNT + group up to MOUNT itself. Inside a container the group's path may not exist below the
- * mount (no cgroup namespace): then only the ancestors that do count, the mount itself being the container's group. */
+/* The smallest quota from MOUNT + group up to MOUNT itself. Inside a container the group's path may not exist
+ * below the mount (no cgroup namespace): then only the ancestors that do count, the mount itself being the
+ * container's group. */
 static double path_quota(const char *mount, const char *group)
 {
     char path[PATH_SIZE];
@@ -111,7 +108,8 @@ double berth_quota_read(const char *proc_cgroup, const char *mount)
 
 size_t berth_cpu_allowed(char *why, size_t why_size)
 {
-    /* Machines beyond 1,024 processors need a larger mask than cpu_set_t: the kernel says EINVAL until it fits. */
+    /* Machines beyond 1,024 processors need a larger mask than cpu_set_t: the kernel says EINVAL until it
+     * fits. */
     size_t online = 0;
     for (size_t processors = 1024; processors <= 65536 && online == 0; processors *= 4) {
         cpu_set_t *mask = CPU_ALLOC(processors);
@@ -135,7 +133,8 @@ size_t berth_cpu_allowed(char *why, size_t why_size)
         if (allowed < online)
             snprintf(why, why_size, "container quota of %.3g processors, affinity to %zu", quota, online);
         else
-            snprintf(why, why_size, "affinity to %zu processor%s, no smaller container quota", online, online == 1 ? "" : "s");
+            snprintf(why, why_size, "affinity to %zu processor%s, no smaller container quota", online,
+                     online == 1 ? "" : "s");
     }
     return allowed;
 }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+__extension__ typedef unsigned __int128 wide; /* outside ISO C, in both compilers */
+
 static uint64_t rotate_left(uint64_t x, int k)
 {
     return (x << k) | (x >> (64 - k));
@@ -39,11 +41,11 @@ double berth_rng_uniform(struct berth_rng *rng)
 
 uint64_t berth_rng_below(struct berth_rng *rng, uint64_t bound)
 {
-    unsigned __int128 product = (unsigned __int128)berth_rng_next(rng) * bound;
+    wide product = (wide)berth_rng_next(rng) * bound;
     if ((uint64_t)product < bound) {
         uint64_t threshold = -bound % bound;
         while ((uint64_t)product < threshold)
-            product = (unsigned __int128)berth_rng_next(rng) * bound;
+            product = (wide)berth_rng_next(rng) * bound;
     }
     return (uint64_t)(product >> 64);
 }

@@ -1,5 +1,5 @@
-/* rng.h: a small seeded generator (xoshiro256**, Blackman and Vigna 2018, seeded through splitmix64). The same seed
- * gives the same sequence on every machine. */
+/* rng.h: a small seeded generator (xoshiro256**, Blackman and Vigna 2018, seeded through splitmix64). The
+ * same seed gives the same sequence on every machine. */
 #ifndef BERTH_BASE_RNG_H
 #define BERTH_BASE_RNG_H
 

@@ -1,8 +1,9 @@
 /* threads.c: a team on futexes.
  *
- * A run is one number, `epoch`. The caller writes the task, then adds one to the epoch and wakes who sleeps; members see it change, claim
- * pieces from a counter until none is left, and check out. The caller works too, then waits until all have checked out, so the task's
- * context may live on its stack. Both waits spin briefly first: a burst of runs never enters the kernel. */
+ * A run is one number, `epoch`. The caller writes the task, then adds one to the epoch and wakes who sleeps;
+ * members see it change, claim pieces from a counter until none is left, and check out. The caller works too,
+ * then waits until all have checked out, so the task's context may live on its stack. Both waits spin briefly
+ * first: a burst of runs never enters the kernel. */
 #include "base/threads.h"
 
 #include <errno.h>
@@ -61,8 +62,10 @@ static void futex_wake(_Atomic uint32_t *word, int count)
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-/* Returns once *word differs from `old`: spins, then sleeps with `flag` raised so that the other side knows to wake. */
-static uint32_t await_change(const struct berth_team *team, _Atomic uint32_t *word, uint32_t old, _Atomic uint32_t *flag)
+/* Returns once *word differs from `old`: spins, then sleeps with `flag` raised so that the other side knows
+ * to wake. */
+static uint32_t await_change(const struct berth_team *team, _Atomic uint32_t *word, uint32_t old,
+                             _Atomic uint32_t *flag)
 {
     uint32_t now;
     if (team->spins) {
@@ -119,7 +122,8 @@ enum berth_status berth_team_new(size_t threads, struct berth_team **out, struct
 {
     *out = NULL;
     if (threads < 1 || threads > BERTH_THREADS_MAX)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%zu threads: give 1 to %d", threads, BERTH_THREADS_MAX);
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%zu threads: give 1 to %d", threads,
+                          BERTH_THREADS_MAX);
     struct berth_team *team = berth_aligned(sizeof *team);
     if (!team)
         return berth_fail_memory(err, "a team of threads", sizeof *team);
@@ -144,7 +148,8 @@ enum berth_status berth_team_new(size_t threads, struct berth_team **out, struct
     if (failed) {
         size_t reached = team->started + 1;
         berth_team_free(team);
-        return berth_fail_errno(err, failed, "cannot start thread %zu of %zu; ask for fewer with --threads", reached + 1, threads);
+        return berth_fail_errno(err, failed, "cannot start thread %zu of %zu; ask for fewer with --threads",
+                                reached + 1, threads);
     }
     *out = team;
     return BERTH_OK;

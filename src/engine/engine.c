@@ -18,9 +18,7 @@ struct berth_engine {
     size_t max_tokens, max_texts;
 };
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------------- */
 
 /* Hands out the arena, or sums what it must hold when it has no block yet. */
 static void *take(struct berth_engine *engine, size_t *need, size_t count, size_t size)
@@ -33,18 +31,16 @@ static size_t lay_out(struct berth_engine *engine)
 {
     struct berth_stage *stage = &engine->stage;
     const struct berth_plan *plan = stage->plan;
-    size_t need = 0, floats;
-    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
-        size_t rows = berth_plan_slot_rows(slot, engine->max_tokens, engine->max_texts);
-        if (!berth_mul(rows, plan->slot_width[slot], &floats))
-            return SIZE_MAX / 4;
-        stage->slot[slot] = take(engine, &need, floats, sizeof(float));
-    }
+    size_t need = 0, floats, offsets[BERTH_SLOT_COUNT];
+    size_t slots = berth_plan_workspace(plan, engine->max_tokens, engine->max_texts, offsets);
+    unsigned char *base = take(engine, &need, slots, 1);
+    for (int slot = 0; slot < BERTH_SLOT_COUNT && base; slot++)
+        stage->slot[slot] = (float *)(void *)(base + offsets[slot]);
     if (!berth_mul(stage->threads, stage->scratch_floats, &floats))
         return SIZE_MAX / 4;
     stage->scratch = take(engine, &need, floats, sizeof(float));
-    stage->finished =
-        take(engine, &need, berth_stage_row_blocks(plan, engine->max_tokens), sizeof *stage->finished);
+    stage->finished = take(engine, &need, berth_stage_row_blocks(stage->threads, engine->max_tokens),
+                           sizeof *stage->finished);
     stage->order = take(engine, &need, engine->max_texts, sizeof *stage->order);
     stage->bins =
         take(engine, &need, berth_min(plan->max_positions, engine->max_tokens) + 2, sizeof *stage->bins);
@@ -56,9 +52,9 @@ enum berth_status berth_engine_new(const struct berth_plan *plan, size_t threads
 {
     enum berth_status status;
     *out = NULL;
-    if (threads == 0 || max_tokens == 0)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "an engine needs at least one thread and room for one token");
+    if (threads == 0 || threads > BERTH_THREADS_MAX || max_tokens == 0)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "an engine needs 1 to %d threads and room for a token",
+                          BERTH_THREADS_MAX);
     struct berth_engine *engine = berth_calloc(1, sizeof *engine);
     if (!engine)
         return berth_fail_memory(err, "the engine", sizeof *engine);
@@ -115,9 +111,7 @@ size_t berth_engine_bytes(const struct berth_engine *engine)
     return engine->arena.size;
 }
 
-/* --- checks
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- checks --------------------------------------------------------------------------------------- */
 
 static enum berth_status check_lengths(const struct berth_engine *engine, const struct berth_batch *batch,
                                        struct berth_error *err)
@@ -190,9 +184,7 @@ static enum berth_status check_finite(const struct berth_engine *engine, enum be
     return BERTH_OK;
 }
 
-/* --- running
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- running -------------------------------------------------------------------------------------- */
 
 /* False for the head's steps when nobody asks for what they give. */
 static bool is_wanted(const struct berth_step *step, const struct berth_outputs *outputs)

@@ -8,15 +8,15 @@
 #include "base/checked.h"
 
 enum {
-    ROWS_BYTES =
-        384 *
-        1024, /* of input rows a product works on at a time: they stay in L2 beside a panel of weights */
-    ROWS_LEAST = 48,       /* but enough of them to pay for streaming the weights */
     PIECES_PER_THREAD = 4, /* for balance when a neighbour takes a core away */
-    PIECE_OPERATIONS =
-        1 << 18,     /* multiply-adds below which a piece is not worth handing over: some 3 microseconds */
-    EMBED_ROWS = 16, /* tokens of a piece */
+    ROWS_LEAST = 64,       /* of a piece, before columns are cut: so many pay for streaming the weights */
+    ROWS_MOST = 256,       /* of a piece, when several threads share */
+    EMBED_ROWS = 16,       /* tokens of a piece */
 };
+
+/* Multiply-adds below which a piece is not worth handing over (some 5 us), and a step not worth sharing. */
+#define PIECE_OPERATIONS 0x1p18
+#define SHARE_OPERATIONS 0x1p20
 
 static size_t divide_up(size_t n, size_t by)
 {
@@ -32,15 +32,14 @@ static float *scratch_of(const struct berth_stage *stage, size_t member)
 static void run_pieces(struct berth_stage *stage, size_t pieces, double operations, berth_task *task,
                        void *context)
 {
-    if (stage->threads > 1 && pieces > 1 && operations >= 2 * PIECE_OPERATIONS)
+    if (stage->threads > 1 && pieces > 1 && operations >= SHARE_OPERATIONS)
         berth_team_run(stage->team, pieces, task, context);
     else
         for (size_t i = 0; i < pieces; i++)
             task(context, i, 0);
 }
 
-/* --- embedding
- * --------------------------------------------------------------------------------------------------- */
+/* --- embedding ------------------------------------------------------------------------------------ */
 
 struct embed_job {
     const struct berth_stage *stage;
@@ -93,22 +92,15 @@ static void run_embed(struct berth_stage *stage, const struct berth_step *step)
     run_pieces(stage, divide_up(stage->tokens, EMBED_ROWS), operations, embed_piece, &job);
 }
 
-/* --- products
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- products ------------------------------------------------------------------------------------- */
 
 struct linear_job {
     const struct berth_stage *stage;
     const struct berth_step *step;
-    size_t rows, block; /* of the step, of a piece */
-    size_t group;       /* columns of a piece, whole panels */
-    size_t groups;      /* pieces side by side */
+    size_t rows;           /* of the step */
+    size_t block, group;   /* rows and columns (whole panels) of a piece */
+    size_t blocks, groups; /* pieces one below the other, and side by side */
 };
-
-static size_t rows_per_block(size_t k)
-{
-    return berth_max(ROWS_BYTES / sizeof(float) / k, ROWS_LEAST);
-}
 
 static void normalise(const struct linear_job *job, size_t row, size_t rows)
 {
@@ -159,31 +151,37 @@ static void linear_piece(void *context, size_t piece, size_t member)
         normalise(job, row, rows);
 }
 
-static void run_linear(struct berth_stage *stage, const struct berth_step *step)
+/* One piece on one thread: the kernel blocks for the caches itself. Else a few for each thread: rows first,
+ * since pieces side by side prepare the same rows again; columns where rows are few. */
+static void cut(struct linear_job *job, const struct berth_stage *stage, double operations)
 {
-    size_t rows = step->per_text ? stage->batch->texts : stage->tokens;
-    size_t nr = stage->plan->kernels->gemm_f32_nr, panels = divide_up(step->n, nr);
-    double operations = (double)rows * (double)step->n * (double)step->k;
-    size_t blocks = divide_up(rows, rows_per_block(step->k)), groups = 1;
-    if (stage->threads > 1) {
-        size_t wanted = stage->threads * PIECES_PER_THREAD;
-        if (operations < (double)wanted * PIECE_OPERATIONS)
-            wanted = (size_t)(operations / PIECE_OPERATIONS) + 1;
+    size_t nr = stage->plan->kernels->gemm_f32_nr, panels = divide_up(job->step->n, nr);
+    size_t blocks = 1, groups = 1;
+    if (stage->threads > 1 && operations >= SHARE_OPERATIONS) {
+        size_t wanted =
+            berth_min(stage->threads * PIECES_PER_THREAD, (size_t)(operations / PIECE_OPERATIONS));
+        blocks = berth_min(wanted, berth_max(job->rows / ROWS_LEAST, 1));
         groups = berth_min(divide_up(wanted, blocks), panels);
+        blocks = berth_max(blocks, divide_up(job->rows, ROWS_MOST));
     }
-    struct linear_job job = {.stage = stage, .step = step, .rows = rows};
-    job.block = divide_up(rows, blocks);
-    job.group = divide_up(panels, groups) * nr;
-    job.groups = divide_up(step->n, job.group);
-    blocks = divide_up(rows, job.block);
-    for (size_t i = 0; step->gamma && i < blocks; i++)
-        atomic_store_explicit(&stage->finished[i], 0, memory_order_relaxed);
-    run_pieces(stage, blocks * job.groups, operations, linear_piece, &job);
+    job->block = divide_up(job->rows, blocks);
+    job->blocks = divide_up(job->rows, job->block);
+    job->group = divide_up(panels, groups) * nr;
+    job->groups = divide_up(job->step->n, job->group);
 }
 
-/* --- attention
- * -----------------------------------------------------------------------------------------------------------
- */
+static void run_linear(struct berth_stage *stage, const struct berth_step *step)
+{
+    struct linear_job job = {.stage = stage, .step = step};
+    job.rows = step->per_text ? stage->batch->texts : stage->tokens;
+    double operations = (double)job.rows * (double)step->n * (double)step->k;
+    cut(&job, stage, operations);
+    for (size_t i = 0; step->gamma && i < job.blocks; i++)
+        atomic_store_explicit(&stage->finished[i], 0, memory_order_relaxed);
+    run_pieces(stage, job.blocks * job.groups, operations, linear_piece, &job);
+}
+
+/* --- attention ------------------------------------------------------------------------------------ */
 
 struct attention_job {
     const struct berth_stage *stage;
@@ -231,9 +229,7 @@ static void run_attention(struct berth_stage *stage, const struct berth_step *st
                attention_piece, &job);
 }
 
-/* --- the rest
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- the rest ------------------------------------------------------------------------------------- */
 
 static void run_first(struct berth_stage *stage, const struct berth_step *step)
 {
@@ -290,20 +286,13 @@ size_t berth_stage_scratch(const struct berth_plan *plan, size_t max_tokens)
     const struct berth_kernels *kernels = plan->kernels;
     size_t longest = berth_min(plan->max_positions, max_tokens);
     size_t floats = berth_max(kernels->attention_f32_scratch(longest, plan->head_size), plan->embedding);
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct berth_step *step = &plan->steps[i];
-        if (step->kind == BERTH_STEP_LINEAR)
-            floats = berth_max(
-                floats, kernels->gemm_f32_scratch(berth_min(rows_per_block(step->k), max_tokens), step->k));
-    }
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].kind == BERTH_STEP_LINEAR)
+            floats = berth_max(floats, kernels->gemm_f32_scratch(max_tokens, plan->steps[i].k));
     return berth_round_up(floats, 16);
 }
 
-size_t berth_stage_row_blocks(const struct berth_plan *plan, size_t max_tokens)
+size_t berth_stage_row_blocks(size_t threads, size_t max_tokens)
 {
-    size_t blocks = 1;
-    for (size_t i = 0; i < plan->step_count; i++)
-        if (plan->steps[i].kind == BERTH_STEP_LINEAR)
-            blocks = berth_max(blocks, divide_up(max_tokens, rows_per_block(plan->steps[i].k)));
-    return blocks;
+    return berth_max(threads * PIECES_PER_THREAD, divide_up(max_tokens, ROWS_MOST));
 }

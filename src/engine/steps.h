@@ -26,7 +26,7 @@ struct berth_stage {
 
 /* Sizes that the engine must provide for batches of at most that many tokens and texts. */
 size_t berth_stage_scratch(const struct berth_plan *plan, size_t max_tokens);
-size_t berth_stage_row_blocks(const struct berth_plan *plan, size_t max_tokens);
+size_t berth_stage_row_blocks(size_t threads, size_t max_tokens);
 
 /* Takes up a checked batch. */
 void berth_stage_begin(struct berth_stage *stage, const struct berth_batch *batch);

@@ -52,7 +52,7 @@ enum berth_status berth_json_load(const char *name, const char *text, size_t siz
     *root = json_loadb(text, size, flags, &error);
     if (*root)
         return BERTH_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (error.text[0] == 0) /* the parser explains everything but a failed allocation */
         return berth_fail_memory(err, name, size);
     return berth_fail(err, BERTH_FORMAT, "%s: malformed JSON at line %d: %s", name, error.line, error.text);
 }

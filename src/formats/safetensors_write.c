@@ -84,7 +84,9 @@ static enum berth_status render_header(const json_t *header, char **bytes, size_
 {
     size_t json_size = json_dumpb(header, NULL, 0, JSON_COMPACT);
     size_t padded = berth_round_up(json_size, 8);
-    if (json_size == 0 || padded > BERTH_SAFETENSORS_MAX_HEADER)
+    if (json_size == 0)
+        return berth_fail_memory(err, "a safetensors header", 0);
+    if (padded > BERTH_SAFETENSORS_MAX_HEADER)
         return berth_fail(err, BERTH_LIMIT, "a header of %zu bytes is more than safetensors allows", padded);
     *size = 8 + padded;
     *bytes = berth_malloc(*size, 1);
@@ -93,7 +95,8 @@ static enum berth_status render_header(const json_t *header, char **bytes, size_
     for (size_t i = 0; i < 8; i++)
         (*bytes)[i] = (char)(padded >> (8 * i) & 0xff);
     memset(*bytes + 8, ' ', padded);
-    json_dumpb(header, *bytes + 8, json_size, JSON_COMPACT);
+    if (json_dumpb(header, *bytes + 8, json_size, JSON_COMPACT) != json_size)
+        return berth_fail_memory(err, "a safetensors header", json_size);
     return BERTH_OK;
 }
 

@@ -110,7 +110,8 @@ const struct berth_kernels *berth_kernels_select(enum berth_isa max);
 size_t berth_gemm_f32_packed(const struct berth_kernels *kernels, size_t n, size_t k);
 
 /* Runs each kernel of the table on small fixed problems against the plain C reference, in well below 5 ms;
- * returns the name of the first that is wrong ("gemm_f32"), NULL when all are right. */
+ * returns the name of the first that is wrong ("gemm_f32"), NULL when all are right, "memory" when there
+ * was none for the test. */
 const char *berth_kernels_self_test(const struct berth_kernels *kernels);
 
 #endif

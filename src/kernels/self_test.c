@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/rng.h"
 
 /* Sizes that leave a remainder of every tile, and k of more than one block. */
@@ -14,6 +15,7 @@ enum { M = 19, N = 43, K = 270, T = 21, D = 20, FLOATS = 4096 };
 
 struct test {
     const struct berth_kernels *kernels, *reference;
+    float *packed, *scratch; /* large enough for either table and every problem */
     float a[M * K], w[N * K], bias[N], got[FLOATS], want[FLOATS];
 };
 
@@ -33,44 +35,34 @@ static bool is_near(const struct test *t, size_t count, float bound)
     return true;
 }
 
-static bool multiply(const struct test *t, const struct berth_kernels *kernels, float *out)
+static void multiply(const struct test *t, const struct berth_kernels *kernels, float *out)
 {
-    float *packed = berth_aligned(berth_gemm_f32_packed(kernels, N, K) * sizeof *packed);
-    float *scratch = berth_aligned(kernels->gemm_f32_scratch(M, K) * sizeof *scratch);
-    if (packed && scratch) {
-        kernels->pack_f32(packed, t->w, 0, N, K, K);
-        memset(out, 0, M * N * sizeof *out);
-        kernels->gemm_f32(&(struct berth_gemm_f32){.out = out,
-                                                   .a = t->a,
-                                                   .weights = packed,
-                                                   .bias = t->bias,
-                                                   .residual = t->a,
-                                                   .m = M,
-                                                   .n = N,
-                                                   .k = K,
-                                                   .out_stride = N,
-                                                   .a_stride = K,
-                                                   .residual_stride = K,
-                                                   .act = BERTH_K_GELU_ERF,
-                                                   .scratch = scratch});
-    }
-    const bool done = packed && scratch;
-    berth_free(packed);
-    berth_free(scratch);
-    return done;
+    kernels->pack_f32(t->packed, t->w, 0, N, K, K);
+    memset(out, 0, M * N * sizeof *out);
+    kernels->gemm_f32(&(struct berth_gemm_f32){.out = out,
+                                               .a = t->a,
+                                               .weights = t->packed,
+                                               .bias = t->bias,
+                                               .residual = t->a,
+                                               .m = M,
+                                               .n = N,
+                                               .k = K,
+                                               .out_stride = N,
+                                               .a_stride = K,
+                                               .residual_stride = K,
+                                               .act = BERTH_K_GELU_ERF,
+                                               .scratch = t->scratch});
 }
 
 static bool gemm_is_right(struct test *t)
 {
-    return multiply(t, t->kernels, t->got) && multiply(t, t->reference, t->want) &&
-           is_near(t, M * N, 2 * (K + 2) * (K + 1) * FLT_EPSILON / 8);
+    multiply(t, t->kernels, t->got);
+    multiply(t, t->reference, t->want);
+    return is_near(t, M * N, 2 * (K + 2) * (K + 1) * FLT_EPSILON / 8);
 }
 
-static bool attend(const struct test *t, const struct berth_kernels *kernels, float *out)
+static void attend(const struct test *t, const struct berth_kernels *kernels, float *out)
 {
-    float *scratch = berth_aligned(kernels->attention_f32_scratch(T, D) * sizeof *scratch);
-    if (!scratch)
-        return false;
     kernels->attention_f32(&(struct berth_attention_f32){.out = out,
                                                          .q = t->w,
                                                          .k = t->w + D,
@@ -80,15 +72,14 @@ static bool attend(const struct test *t, const struct berth_kernels *kernels, fl
                                                          .out_stride = D,
                                                          .qkv_stride = 3 * D,
                                                          .scale = 1,
-                                                         .scratch = scratch});
-    berth_free(scratch);
-    return true;
+                                                         .scratch = t->scratch});
 }
 
 static bool attention_is_right(struct test *t)
 {
-    return attend(t, t->kernels, t->got) && attend(t, t->reference, t->want) &&
-           is_near(t, T * D, 2 * (D * D + T) * FLT_EPSILON);
+    attend(t, t->kernels, t->got);
+    attend(t, t->reference, t->want);
+    return is_near(t, T * D, 2 * (D * D + T) * FLT_EPSILON);
 }
 
 static bool layernorm_is_right(struct test *t)
@@ -163,19 +154,35 @@ static const char *find_wrong(struct test *t)
     return NULL;
 }
 
+/* Floats of scratch that do for every problem of a table. */
+static size_t scratch_floats(const struct berth_kernels *kernels)
+{
+    return berth_max(kernels->gemm_f32_scratch(M, K), kernels->attention_f32_scratch(T, D));
+}
+
 const char *berth_kernels_self_test(const struct berth_kernels *kernels)
 {
+    const struct berth_kernels *reference = berth_kernels_select(BERTH_ISA_SCALAR);
+    const size_t packed =
+        berth_max(berth_gemm_f32_packed(kernels, N, K), berth_gemm_f32_packed(reference, N, K));
     struct test *t = berth_aligned(sizeof *t);
+    const char *wrong = "memory";
     if (!t)
-        return "memory";
-    struct berth_rng rng;
-    berth_rng_seed(&rng, 1);
-    fill(t->a, M * K, &rng);
-    fill(t->w, N * K, &rng);
-    fill(t->bias, N, &rng);
-    t->kernels = kernels;
-    t->reference = berth_kernels_select(BERTH_ISA_SCALAR);
-    const char *wrong = find_wrong(t);
+        return wrong;
+    t->packed = berth_aligned(packed * sizeof *t->packed);
+    t->scratch = berth_aligned(berth_max(scratch_floats(kernels), scratch_floats(reference)) * sizeof *t->scratch);
+    if (t->packed && t->scratch) {
+        struct berth_rng rng;
+        berth_rng_seed(&rng, 1);
+        fill(t->a, M * K, &rng);
+        fill(t->w, N * K, &rng);
+        fill(t->bias, N, &rng);
+        t->kernels = kernels;
+        t->reference = reference;
+        wrong = find_wrong(t);
+    }
+    berth_free(t->packed);
+    berth_free(t->scratch);
     berth_free(t);
     return wrong;
 }

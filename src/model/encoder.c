@@ -26,8 +26,7 @@ struct binder {
     struct berth_error *err;
 };
 
-/* --- one tensor
- * ----------------------------------------------------------------------------------------------- */
+/* --- one tensor ----------------------------------------------------------------------------------- */
 
 static bool is_float(enum berth_dtype dtype)
 {
@@ -102,8 +101,7 @@ static void bind_tensor(struct binder *b, struct berth_tensor *out, const char *
     b->encoder->parameters += out->elements;
 }
 
-/* --- groups of tensors
- * ------------------------------------------------------------------------------------------ */
+/* --- groups of tensors ---------------------------------------------------------------------------- */
 
 /* Full stem: "bert." "encoder.layer." "3." "attention.self.query"; layer -1 outside the layers. */
 static const char *make_stem(const struct binder *b, char *text, const char *stem, long layer)
@@ -178,7 +176,9 @@ static bool has_weight(const struct binder *b, const char *prefix, const char *s
     return b->made || berth_checkpoint_find(b->encoder->checkpoint, name);
 }
 
-/* The pooler of a bare BERT is bound too: fine-tuning starts from it. */
+/* A bare encoder may carry a classifier all the same (an older file without `architectures`); one that says
+ * it is for another task has a classifier of another kind. The pooler of a bare BERT is bound too:
+ * fine-tuning starts from it. */
 static void bind_head(struct binder *b)
 {
     struct berth_encoder *encoder = b->encoder;
@@ -186,7 +186,8 @@ static void bind_head(struct binder *b)
     const struct berth_family_names *names = b->names;
     const char *encoder_prefix = b->prefix;
     bool claimed = strstr(config->architecture, "ForSequenceClassification") != NULL;
-    bool head = claimed || has_weight(b, "", names->classifier);
+    bool bare = strstr(config->architecture, "For") == NULL;
+    bool head = claimed || (bare && has_weight(b, "", names->classifier));
     const char *pooler_prefix = names->pooler_in_encoder ? encoder_prefix : "";
     encoder->pooler_act = names->pooler_act;
     if (head || (names->pooler_in_encoder && has_weight(b, pooler_prefix, names->pooler))) {
@@ -201,8 +202,7 @@ static void bind_head(struct binder *b)
     b->prefix = encoder_prefix;
 }
 
-/* --- whole encoders
- * ------------------------------------------------------------------------------------------------ */
+/* --- whole encoders ------------------------------------------------------------------------------- */
 
 static enum berth_status check_config(const struct berth_config *config, const char *model,
                                       struct berth_error *err)
@@ -314,8 +314,7 @@ enum berth_status berth_encoder_open(const char *directory, struct berth_encoder
     return berth_encoder_bind(&config, checkpoint, directory, encoder, err);
 }
 
-/* --- random models
- * ----------------------------------------------------------------------------------------------- */
+/* --- random models -------------------------------------------------------------------------------- */
 
 /* The word embedding is looked up row by row while running, so it alone is made at once. */
 static enum berth_status make_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
@@ -368,8 +367,7 @@ fail:
     return status;
 }
 
-/* --- afterwards
- * --------------------------------------------------------------------------------------------------- */
+/* --- afterwards ----------------------------------------------------------------------------------- */
 
 void berth_encoder_free(struct berth_encoder *encoder)
 {
@@ -394,15 +392,9 @@ void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_
 
 void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor)
 {
-    const struct berth_checkpoint *checkpoint = encoder->checkpoint;
-    if (!checkpoint)
-        return;
-    if (tensor) {
-        berth_checkpoint_forget(checkpoint, berth_checkpoint_find(checkpoint, tensor->name));
-        return;
-    }
-    for (size_t i = 0; i < berth_checkpoint_count(checkpoint); i++)
-        berth_checkpoint_forget(checkpoint, berth_checkpoint_at(checkpoint, i));
+    if (encoder->checkpoint)
+        berth_checkpoint_forget(encoder->checkpoint,
+                                berth_checkpoint_find(encoder->checkpoint, tensor->name));
 }
 
 char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,

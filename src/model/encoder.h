@@ -85,7 +85,7 @@ void berth_encoder_free(struct berth_encoder *encoder); /* NULL and half-built a
 void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_tensor *tensor, size_t first,
                         size_t count, float *out);
 
-/* The bytes of one weight, or of all (NULL), may leave resident memory; all views stay valid. */
+/* The bytes of one weight may leave resident memory; all views stay valid. */
 void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor);
 
 /* "tensor 'NAME' of model.safetensors" for messages; returns text. */

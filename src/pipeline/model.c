@@ -79,6 +79,8 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
     }
     model->kernels = berth_kernels_select(level);
     const char *wrong = berth_kernels_self_test(model->kernels);
+    if (wrong && strcmp(wrong, "memory") == 0)
+        return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
     if (wrong)
         return berth_fail(err, BERTH_INTERNAL, "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
     return BERTH_OK;

@@ -22,8 +22,7 @@ struct builder {
     struct berth_error *err;
 };
 
-/* --- weights
- * --------------------------------------------------------------------------------------------------- */
+/* --- weights -------------------------------------------------------------------------------------- */
 
 /* Memory for packed weights: NULL while sizing. Need is summed without wrapping: berth_arena_need saturates
  * low enough for a few additions, and the sum stays there. */
@@ -56,10 +55,9 @@ static const float *add_copy(struct builder *b, const struct berth_tensor *weigh
     return out;
 }
 
-/* --- steps
- * ------------------------------------------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------------------------------- */
 
-/* The step to fill; a throw-away while sizing. */
+/* Both walks write the same steps; the second one with their weights. */
 static struct berth_step *add_step(struct builder *b, const struct berth_step *step, const char *name)
 {
     struct berth_plan *plan = b->plan;
@@ -278,8 +276,7 @@ static void walk(struct builder *b)
     add_head(b);
 }
 
-/* --- the plan
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the plan ------------------------------------------------------------------------------------- */
 
 static void describe(struct berth_plan *plan)
 {
@@ -381,8 +378,7 @@ const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *sc
     return scratch;
 }
 
-/* --- sizes and costs
- * ----------------------------------------------------------------------------------------------- */
+/* --- sizes and costs ------------------------------------------------------------------------------ */
 
 size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
 {
@@ -391,14 +387,34 @@ size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
     return per_text ? texts : tokens;
 }
 
-size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts)
+/* Slots in the order they are laid down. QKV and CONTEXT are dead once attention's output is in the residual
+ * stream, just when FFN comes to life; EMBEDDED dies before QKV is born. */
+static const struct {
+    enum berth_slot slot;
+    bool rewind; /* starts again where QKV begins */
+} places[] = {
+    {BERTH_SLOT_X, false},       {BERTH_SLOT_FIRST, false},  {BERTH_SLOT_QUERY, false},
+    {BERTH_SLOT_POOLED, false},  {BERTH_SLOT_LOGITS, false}, {BERTH_SLOT_QKV, false},
+    {BERTH_SLOT_CONTEXT, false}, {BERTH_SLOT_FFN, true},     {BERTH_SLOT_EMBEDDED, true},
+};
+
+size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
+                            size_t offsets[BERTH_SLOT_COUNT])
 {
-    size_t total = 0;
-    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
+    size_t end = 0, shared = 0, total = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        enum berth_slot slot = places[i].slot;
         size_t floats;
         if (!berth_mul(berth_plan_slot_rows(slot, tokens, texts), plan->slot_width[slot], &floats))
             return SIZE_MAX / 4;
-        total = berth_min(total + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        if (slot == BERTH_SLOT_QKV)
+            shared = end;
+        if (places[i].rewind)
+            end = shared;
+        if (offsets)
+            offsets[slot] = end;
+        end = berth_min(end + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        total = berth_max(total, end);
     }
     return total;
 }

@@ -92,9 +92,11 @@ const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *sc
 /* Rows of a slot for a batch of that many tokens and texts. */
 size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts);
 
-/* Bytes of workspace for a batch of that many tokens and texts (all slots; per-thread scratch is the
- * engine's). */
-size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts);
+/* Bytes of workspace for a batch of that many tokens and texts (per-thread scratch is the engine's), and
+ * where in it each slot begins (bytes; offsets may be NULL). Slots that are never alive together share their
+ * place. SIZE_MAX / 4 when the batch is beyond any memory. */
+size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
+                            size_t offsets[BERTH_SLOT_COUNT]);
 
 /* Bytes of weights this plan keeps: packed ones and the word embedding. */
 size_t berth_plan_weight_bytes(const struct berth_plan *plan);

@@ -23,7 +23,9 @@ struct path {
 static struct path path_in(const char *folder, const char *name)
 {
     struct path path;
-    snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+    int length = snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+    if (length < 0 || (size_t)length >= sizeof path.text)
+        path.text[0] = 0; /* no such file */
     return path;
 }
 

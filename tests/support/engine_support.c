@@ -58,8 +58,7 @@ enum berth_isa support_best_isa(void)
     return cpu.best;
 }
 
-/* --- batches
- * ---------------------------------------------------------------------------------------------------- */
+/* --- batches -------------------------------------------------------------------------------------- */
 
 static void allocate_batch(struct support_batch *batch, size_t texts, size_t tokens)
 {
@@ -127,8 +126,7 @@ void support_batch_clear(struct support_batch *batch)
     *batch = (struct support_batch){0};
 }
 
-/* --- numbers
- * ------------------------------------------------------------------------------------------------------ */
+/* --- numbers -------------------------------------------------------------------------------------- */
 
 double support_distance(const float *got, const double *want, size_t count)
 {
@@ -162,8 +160,7 @@ size_t support_numbers(const json_t *array, double **values)
     return flatten(array, *values);
 }
 
-/* --- tiny models
- * ---------------------------------------------------------------------------------------------------- */
+/* --- tiny models ---------------------------------------------------------------------------------- */
 
 static void add_tensor(struct support_model *model, const char *name, size_t rows, size_t columns)
 {

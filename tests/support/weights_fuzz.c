@@ -5,14 +5,6 @@
 
 #include "formats/checkpoint.h"
 
-static unsigned sum_of(const struct berth_tensor *tensor)
-{
-    unsigned sum = 0;
-    for (size_t i = 0; i < tensor->bytes; i++)
-        sum += ((const unsigned char *)tensor->data)[i];
-    return sum;
-}
-
 void fuzz_weights(const uint8_t *data, size_t size)
 {
     struct berth_checkpoint *checkpoint;
@@ -22,12 +14,12 @@ void fuzz_weights(const uint8_t *data, size_t size)
             abort();
         return;
     }
-    volatile unsigned sum = 0;
     for (size_t i = 0; i < berth_checkpoint_count(checkpoint); i++) {
         const struct berth_tensor *tensor = berth_checkpoint_at(checkpoint, i);
         if (berth_checkpoint_find(checkpoint, tensor->name) != tensor)
             abort();
-        sum += sum_of(tensor);
+        for (size_t k = 0; k < tensor->bytes; k++)
+            (void)((const volatile unsigned char *)tensor->data)[k];
     }
     berth_checkpoint_close(checkpoint);
 }

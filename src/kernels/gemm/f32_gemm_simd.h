@@ -1,18 +1,15 @@
 /* f32_gemm_simd.h: the matrix product, compiled once per level; include avx2.h or avx512.h first.
  *
  * Rows are taken in blocks whose packed copy stays in the second-level cache while all panels of weights pass
- * by; within a block, one panel at a time, in steps of BLOCK_K, so that the step's weights stay in the
- * first-level cache while the tiles of the block pass by. Sums gather in scratch; when the last step of a
- * tile is done, bias, activation and residual are applied on the way out. */
+ * by; within a block, one panel at a time, in steps of BLOCK_K, so that a step's weights are still near when
+ * the next tile of the block reads them. Sums gather in scratch; when the last step of a tile is done, bias,
+ * activation and residual are applied on the way out. */
 #ifndef BERTH_KERNELS_GEMM_F32_GEMM_SIMD_H
 #define BERTH_KERNELS_GEMM_F32_GEMM_SIMD_H
 
 #include "kernels/list.h"
 #include "kernels/simd/functions.h"
 #include "kernels/simd/tile.h"
-
-/* Floats of the packed block: 512 KB, half of the second-level cache of the smallest server CPUs in use. */
-enum { BLOCK_FLOATS = 128 * 1024 };
 
 void KERNEL(f32_pack)(float *packed, const float *w, size_t n0, size_t count, size_t k, size_t w_stride)
 {
@@ -24,6 +21,7 @@ static size_t count_steps(size_t k)
     return berth_max(1, ceil_div(k, BLOCK_K));
 }
 
+/* A block is packed into at most BLOCK_FLOATS, but has at least one tile. */
 static size_t block_rows(size_t k)
 {
     return berth_max(TILE_ROWS, BLOCK_FLOATS / (count_steps(k) * BLOCK_STRIDE));
@@ -72,34 +70,55 @@ ALWAYS_INLINE void finish_tile(const struct finish *f, enum berth_epilogue_act a
     }
 }
 
-/* Rows [i0, i0 + rows) of the product by the panel that holds column j0 on. */
+/* What finish_tile will read and write, fetched while the product runs. */
+static void prefetch_tile(const struct finish *f)
+{
+    for (size_t r = 0; r < f->rows; r++) {
+        for (size_t j = 0; j < TILE_COLUMNS; j += 16) {
+            _mm_prefetch((const char *)(f->out + r * f->out_stride + j), _MM_HINT_T0);
+            if (f->residual)
+                _mm_prefetch((const char *)(f->residual + r * f->residual_stride + j), _MM_HINT_T0);
+        }
+    }
+}
+
+/* Rows [row, row + rows) of the columns from j0 on. */
+static struct finish describe_tile(const struct berth_gemm_f32 *g, const float *sums, size_t row, size_t rows,
+                                   size_t j0)
+{
+    return (struct finish){
+        .out = g->out + row * g->out_stride + j0,
+        .sums = sums,
+        .bias = g->bias ? g->bias + j0 : NULL,
+        .residual = g->residual ? g->residual + row * g->residual_stride + j0 : NULL,
+        .rows = rows,
+        .columns = berth_min(TILE_COLUMNS, g->n - j0),
+        .out_stride = g->out_stride,
+        .residual_stride = g->residual_stride,
+    };
+}
+
+/* Rows [i0, i0 + rows) of the product by the panel that holds column j0 on. The tiles are of one height, give
+ * or take a row: a last tile of few rows would run at the speed of the additions' latency. */
 static void multiply_panel(const struct berth_gemm_f32 *g, const float *left, float *sums, size_t i0,
                            size_t rows, size_t j0)
 {
     const float *panel = g->weights + j0 * g->k;
-    const size_t tiles = ceil_div(rows, TILE_ROWS);
-    const size_t steps = count_steps(g->k);
-    for (size_t step = 0; step < steps; step++, left += rows * BLOCK_STRIDE) {
-        const size_t k0 = step * BLOCK_K, k = berth_min(BLOCK_K, g->k - k0);
+    const size_t tiles = ceil_div(rows, TILE_ROWS), steps = count_steps(g->k);
+    for (size_t step = 0; step < steps;
+         step++, left += rows * BLOCK_STRIDE, panel += BLOCK_K * TILE_COLUMNS) {
+        const size_t k = berth_min(BLOCK_K, g->k - step * BLOCK_K);
+        const bool last = step + 1 == steps;
         for (size_t tile = 0; tile < tiles; tile++) {
             const size_t first = tile * rows / tiles, height = (tile + 1) * rows / tiles - first;
             float *tile_sums = sums + first * TILE_COLUMNS;
-            multiply_tile(height, tile_sums, TILE_COLUMNS, left + first * BLOCK_STRIDE,
-                          panel + k0 * TILE_COLUMNS, k, step > 0);
-            if (step + 1 < steps)
-                continue;
-            const size_t row = i0 + first;
-            const struct finish f = {
-                .out = g->out + row * g->out_stride + j0,
-                .sums = tile_sums,
-                .bias = g->bias ? g->bias + j0 : NULL,
-                .residual = g->residual ? g->residual + row * g->residual_stride + j0 : NULL,
-                .rows = height,
-                .columns = berth_min(TILE_COLUMNS, g->n - j0),
-                .out_stride = g->out_stride,
-                .residual_stride = g->residual_stride,
-            };
-            WITH_ACTIVATION(g->act, finish_tile, &f)
+            const struct finish f = describe_tile(g, tile_sums, i0 + first, height, j0);
+            if (last)
+                prefetch_tile(&f);
+            multiply_tile(height, tile_sums, TILE_COLUMNS, left + first * BLOCK_STRIDE, panel, k, step > 0);
+            if (last) {
+                WITH_ACTIVATION(g->act, finish_tile, &f)
+            }
         }
     }
 }

@@ -12,8 +12,10 @@
 
 typedef __m256 vf;
 
-/* The tile of a matrix product: 12 sums, 2 columns of weights and 1 broadcast fill 15 of 16 registers. */
-enum { LANES = 8, TILE_ROWS = 6, TILE_VECTORS = 2 };
+/* A tile of a matrix product holds 12 sums, 2 columns of weights and 1 broadcast: 15 of 16 registers. Tiles
+ * of fewer than PREFETCH_ROWS rows do not ask for weights ahead (tile.h). A packed block of rows, at most
+ * BLOCK_FLOATS, should stay in the second-level cache: 512 KB. */
+enum { LANES = 8, TILE_ROWS = 6, PREFETCH_ROWS = 3, BLOCK_FLOATS = 128 * 1024 };
 #define TILE_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
 ALWAYS_INLINE vf vf_set(float x)

@@ -12,8 +12,10 @@
 
 typedef __m512 vf;
 
-/* The tile of a matrix product: 28 sums, 2 columns of weights and 1 broadcast fill 31 of 32 registers. */
-enum { LANES = 16, TILE_ROWS = 14, TILE_VECTORS = 2 };
+/* A tile of a matrix product holds 28 sums, 2 columns of weights and 1 broadcast: 31 of 32 registers. Tiles
+ * of fewer than PREFETCH_ROWS rows do not ask for weights ahead (tile.h). A packed block of rows, at most
+ * BLOCK_FLOATS, should stay in the second-level cache: 1 MB. */
+enum { LANES = 16, TILE_ROWS = 14, PREFETCH_ROWS = 7, BLOCK_FLOATS = 256 * 1024 };
 #define TILE_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 
 ALWAYS_INLINE vf vf_set(float x)

@@ -1,12 +1,14 @@
 /* tile.h: the inner product of blocks, shared by the matrix product and attention; include avx2.h or avx512.h
  * first.
  *
- * A tile is up to TILE_ROWS rows by TILE_COLUMNS columns of sums held in registers while k runs. Its left
- * operand is packed by rows in blocks of BLOCK_K columns; the fixed stride lets every row be addressed from
+ * A tile is up to TILE_ROWS rows by TILE_COLUMNS columns of sums, held in registers while k runs. Its left
+ * operand is packed by rows in blocks of BLOCK_K columns: the fixed stride lets every row be addressed from
  * one register, and its 16 floats above BLOCK_K keep the rows of a tile in different sets of the first-level
  * cache. Its right operand is a panel, [K][TILE_COLUMNS]. Sums that go on from block to block are stored and
  * loaded, which rounds nothing: each is one chain of fused multiply-adds in increasing k, whatever the tile
- * it was computed in. */
+ * it was computed in.
+ *
+ * The figures behind the sizes stand in docs/speed.md. */
 #ifndef BERTH_KERNELS_SIMD_TILE_H
 #define BERTH_KERNELS_SIMD_TILE_H
 
@@ -15,11 +17,28 @@
 
 #include "base/checked.h"
 
-enum { TILE_COLUMNS = TILE_VECTORS * LANES, BLOCK_K = 256, BLOCK_STRIDE = BLOCK_K + 16 };
+enum { TILE_COLUMNS = 2 * LANES, BLOCK_K = 768, BLOCK_STRIDE = BLOCK_K + 16 };
+
+/* Before a loop whose sums must end up in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 ALWAYS_INLINE size_t ceil_div(size_t n, size_t step)
 {
     return n / step + (n % step != 0);
+}
+
+/* Weights that a tile will want one block later, into the second-level cache: with few rows they come
+ * straight from memory, and the hardware's own prefetch loses its way when several tiles read one block. A
+ * tile of less than PREFETCH_ROWS rows waits for memory whatever is done, so that it only loses by asking
+ * twice. */
+ALWAYS_INLINE void prefetch_panel(const float *panel, size_t ahead)
+{
+    for (size_t j = 0; j < TILE_COLUMNS; j += 16)
+        _mm_prefetch((const char *)(panel + ahead + j), _MM_HINT_T1);
 }
 
 /* sums[rows][TILE_COLUMNS] (+)= left[rows][k] . panel[k][TILE_COLUMNS]; `rows` is a constant where this is
@@ -28,28 +47,27 @@ ALWAYS_INLINE void multiply_rows(size_t rows, float *restrict sums, size_t sums_
                                  const float *restrict left, const float *restrict panel, size_t k,
                                  bool go_on)
 {
-    vf sum[TILE_ROWS][TILE_VECTORS];
-#pragma GCC unroll 16
+    vf sum[TILE_ROWS][2];
+    UNROLL
     for (size_t r = 0; r < rows; r++) {
-#pragma GCC unroll 2
-        for (size_t v = 0; v < TILE_VECTORS; v++) {
-            sum[r][v] = go_on ? vf_load(sums + r * sums_stride + v * LANES) : vf_set(0);
-        }
+        sum[r][0] = go_on ? vf_load(sums + r * sums_stride) : vf_set(0);
+        sum[r][1] = go_on ? vf_load(sums + r * sums_stride + LANES) : vf_set(0);
     }
-    for (size_t i = 0; i < k; i++) {
-        const vf b0 = vf_load(panel + i * TILE_COLUMNS), b1 = vf_load(panel + i * TILE_COLUMNS + LANES);
-#pragma GCC unroll 16
+    for (size_t i = 0; i < k; i++, panel += TILE_COLUMNS) {
+        if (rows >= PREFETCH_ROWS)
+            prefetch_panel(panel, k * TILE_COLUMNS);
+        const vf b0 = vf_load(panel), b1 = vf_load(panel + LANES);
+        UNROLL
         for (size_t r = 0; r < rows; r++) {
             const vf x = vf_set(left[r * BLOCK_STRIDE + i]);
             sum[r][0] = vf_fma(x, b0, sum[r][0]);
             sum[r][1] = vf_fma(x, b1, sum[r][1]);
         }
     }
-#pragma GCC unroll 16
+    UNROLL
     for (size_t r = 0; r < rows; r++) {
-#pragma GCC unroll 2
-        for (size_t v = 0; v < TILE_VECTORS; v++)
-            vf_store(sums + r * sums_stride + v * LANES, sum[r][v]);
+        vf_store(sums + r * sums_stride, sum[r][0]);
+        vf_store(sums + r * sums_stride + LANES, sum[r][1]);
     }
 }
 

@@ -13,7 +13,7 @@
 
 enum { TEXTS = 9, MAX_TOKENS = 1200 };
 
-static const size_t lengths[TEXTS] = {1, 17, 128, 3, 64, 512, 31, 2, 100};
+static const size_t lengths[TEXTS] = {1, 17, 128, 3, 64, 200, 31, 2, 100};
 
 static struct berth_encoder *open_random(const char *preset)
 {

@@ -126,6 +126,28 @@ static void attention_long_texts_are_right(void **state)
     }
 }
 
+static void attention_of_the_first_queries_gives_same_bits(void **state)
+{
+    (void)state;
+    FOR_EACH_LEVEL(kernels)
+    {
+        for (size_t queries = 1; queries <= 33; queries += 4) {
+            struct setup all = set_up(kernels, &(struct problem){45, 24, 0, 1}, 3);
+            struct setup some = set_up(kernels, &(struct problem){45, 24, 0, 1}, 3);
+            some.args.queries = queries;
+            kernels->attention_f32(&all.args);
+            kernels->attention_f32(&some.args);
+            for (size_t i = 0; i < queries; i++) {
+                assert_memory_equal(all.out.data + i * 25, some.out.data + i * 25, 24 * sizeof(float));
+            }
+            for (size_t i = queries * 25; i < 45 * 25 - 1; i++)
+                assert_true(some.out.data[i] == untouched);
+            tear_down(&all);
+            tear_down(&some);
+        }
+    }
+}
+
 static void attention_huge_scores_stay_finite(void **state)
 {
     (void)state;
@@ -223,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_every_length_is_right),
         cmocka_unit_test(attention_long_texts_are_right),
+        cmocka_unit_test(attention_of_the_first_queries_gives_same_bits),
         cmocka_unit_test(attention_huge_scores_stay_finite),
         cmocka_unit_test(attention_of_one_token_is_its_value),
         cmocka_unit_test(attention_of_what_is_not_finite_does_not_crash_nor_hide_it),

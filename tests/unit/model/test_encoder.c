@@ -103,6 +103,15 @@ static void open_bare_encoder_has_no_head_but_keeps_its_pooler(void **state)
     berth_encoder_free(encoder);
 }
 
+static void open_model_of_another_task_has_no_head(void **state)
+{
+    struct support_model *model = *state;
+    support_model_replace(model, "BertForSequenceClassification", "BertForTokenClassification");
+    struct berth_encoder *encoder = open_sound(model);
+    assert_false(encoder->has_head);
+    berth_encoder_free(encoder);
+}
+
 static void open_missing_tensors_are_refused_by_name(void **state)
 {
     static const char *const names[] = {"bert.embeddings.position_embeddings.weight",
@@ -158,8 +167,7 @@ static void open_impossible_sizes_are_refused(void **state)
     open_refused(model, "900", NULL);
 }
 
-/* --- random models
- * ------------------------------------------------------------------------------------------------ */
+/* --- random models -------------------------------------------------------------------------------- */
 
 static struct berth_encoder *open_random(const char *preset)
 {
@@ -258,6 +266,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(open_gamma_and_beta_names_binds_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_bare_encoder_has_no_head_but_keeps_its_pooler, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(open_model_of_another_task_has_no_head, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_missing_tensors_are_refused_by_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_wrong_shapes_are_refused_with_both_shapes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_vocabulary_size_that_differs_is_refused, set_up, tear_down),

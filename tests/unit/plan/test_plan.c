@@ -106,13 +106,34 @@ static void cost_of_all_steps_is_the_architectures(void **state)
     berth_plan_free(plan);
 }
 
-static void workspace_grows_with_the_batch_and_saturates(void **state)
+static void workspace_slots_alive_together_never_overlap(void **state)
 {
     (void)state;
-    struct berth_plan *plan = plan_random("bert-tiny", 0);
-    size_t one = berth_plan_workspace(plan, 1, 1), many = berth_plan_workspace(plan, 100, 10);
-    assert_true(one > 0 && many > 50 * one / 2);
-    assert_int_equal(berth_plan_workspace(plan, SIZE_MAX / 2, 1), SIZE_MAX / 4);
+    static const enum berth_slot alive[][3] = {{BERTH_SLOT_EMBEDDED, BERTH_SLOT_X, BERTH_SLOT_X},
+                                               {BERTH_SLOT_X, BERTH_SLOT_QKV, BERTH_SLOT_CONTEXT},
+                                               {BERTH_SLOT_X, BERTH_SLOT_CONTEXT, BERTH_SLOT_FIRST},
+                                               {BERTH_SLOT_X, BERTH_SLOT_FFN, BERTH_SLOT_FIRST},
+                                               {BERTH_SLOT_QUERY, BERTH_SLOT_QKV, BERTH_SLOT_FIRST},
+                                               {BERTH_SLOT_QUERY, BERTH_SLOT_QKV, BERTH_SLOT_CONTEXT},
+                                               {BERTH_SLOT_FIRST, BERTH_SLOT_POOLED, BERTH_SLOT_LOGITS}};
+    enum { TOKENS = 37, TEXTS = 5 };
+    size_t offsets[BERTH_SLOT_COUNT], sum = 0;
+    struct berth_plan *plan = plan_random("electra-small", 0);
+    size_t total = berth_plan_workspace(plan, TOKENS, TEXTS, offsets);
+    for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
+        size_t bytes = berth_plan_slot_rows(slot, TOKENS, TEXTS) * plan->slot_width[slot] * sizeof(float);
+        assert_true(offsets[slot] + bytes <= total && offsets[slot] % 64 == 0);
+        sum += bytes;
+    }
+    assert_true(total < sum);
+    for (size_t i = 0; i < sizeof alive / sizeof alive[0]; i++)
+        for (int j = 0; j < 3; j++) {
+            enum berth_slot a = alive[i][j], b = alive[i][(j + 1) % 3];
+            size_t end =
+                offsets[a] + berth_plan_slot_rows(a, TOKENS, TEXTS) * plan->slot_width[a] * sizeof(float);
+            assert_true(a == b || offsets[b] < offsets[a] || end <= offsets[b]);
+        }
+    assert_int_equal(berth_plan_workspace(plan, SIZE_MAX / 2, 1, NULL), SIZE_MAX / 4);
     berth_plan_free(plan);
 }
 
@@ -122,7 +143,7 @@ int main(void)
         cmocka_unit_test(new_any_number_of_threads_packs_the_same_bytes),
         cmocka_unit_test(new_weights_that_are_not_finite_are_refused_by_name),
         cmocka_unit_test(cost_of_all_steps_is_the_architectures),
-        cmocka_unit_test(workspace_grows_with_the_batch_and_saturates),
+        cmocka_unit_test(workspace_slots_alive_together_never_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

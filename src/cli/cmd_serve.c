@@ -1,0 +1,125 @@
+/* cmd_serve.c: `berth serve`: options, signals, and the line that says it is ready. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/common.h"
+#include "cli/verbs.h"
+
+/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in *fault. */
+static bool parse_model(char *argument, const struct berth_options *defaults, struct berth_served_model *served, const char **fault)
+{
+    *served = (struct berth_served_model){.options = *defaults};
+    char *rest = strchr(argument, ',');
+    if (rest)
+        *rest++ = 0;
+    char *equals = strchr(argument, '=');
+    if (equals) {
+        *equals = 0;
+        served->name = argument;
+        served->model = equals + 1;
+    } else { /* the folder's own name */
+        served->model = argument;
+        size_t length = strlen(argument);
+        while (length > 1 && argument[length - 1] == '/')
+            argument[--length] = 0;
+        const char *slash = strrchr(argument, '/');
+        served->name = slash ? slash + 1 : argument;
+    }
+    *fault = "a name and a model are needed, as in -m sst2=DIR";
+    if (!*served->name || !*served->model)
+        return false;
+    for (char *next; rest; rest = next) {
+        next = strchr(rest, ',');
+        if (next)
+            *next++ = 0;
+        char *value = strchr(rest, '=');
+        *fault = rest;
+        if (!value)
+            return false;
+        *value++ = 0;
+        bool known = strcmp(rest, "precision") == 0   ? cli_read_precision(&served->options.precision, value)
+                     : strcmp(rest, "runtime") == 0   ? cli_read_runtime(&served->options.runtime, value)
+                     : strcmp(rest, "threads") == 0   ? cli_read_positive(&served->options.threads, value)
+                     : strcmp(rest, "max-length") == 0 ? cli_read_positive(&served->options.max_length, value)
+                     : strcmp(rest, "isa") == 0       ? cli_read_string(&served->options.isa, value)
+                     : strcmp(rest, "vocab") == 0     ? cli_read_string(&served->options.vocab, value)
+                                                      : false;
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+static int serve_until_signal(struct berth_server_options *options)
+{
+    /* The signals are blocked before any thread starts, so only sigwait below sees them. */
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    struct berth_error err;
+    struct berth_server *server;
+    if (berth_server_start(options, &server, &err) != BERTH_OK)
+        return cli_fail("serve", &err);
+    printf("listening on http://%s:%u\n", options->host, berth_server_port(server));
+    fflush(stdout);
+    int signal_number;
+    sigwait(&ends, &signal_number);
+    berth_server_stop(server);
+    return CLI_OK;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct cli_common common = {0};
+    struct cli_strings models = {0};
+    struct berth_server_options options = {.host = "127.0.0.1"};
+    size_t port = 5001, timeout = 0;
+    const struct cli_flag flags[] = {
+        {"model", 'm', "NAME=MODEL", cli_read_strings, &models, "a model to serve; its own options after commas: NAME=DIR,threads=2"},
+        {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
+        {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
+        CLI_ENGINE_FLAGS(common),
+        CLI_LENGTH_FLAG(common),
+        {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes, "largest request body (default 8388608)"},
+        {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests, "waiting requests (default 512), then 429"},
+        {"request-timeout-ms", 0, "N", cli_read_positive, &timeout, "also bounds slow headers and bodies (default 30000)"},
+        CLI_QUIET_FLAG(common),
+    };
+    const struct cli_verb verb = {"serve",
+                                  "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
+                                  "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
+                                  "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
+                                  flags,
+                                  sizeof flags / sizeof *flags};
+    int first, end = cli_parse(&verb, argc, argv, &first);
+    if (end >= 0)
+        return end;
+    if (first < argc)
+        return cli_usage(&verb, "unexpected argument '%s'", argv[first]);
+    if (models.count == 0)
+        return cli_usage(&verb, "no model; give -m NAME=MODEL");
+    if (port > 65535)
+        return cli_usage(&verb, "--port: %zu is beyond 65535", port);
+    if (timeout > 86400000)
+        return cli_usage(&verb, "--request-timeout-ms: a day is the most");
+    cli_log_to_stderr(&common);
+    struct berth_served_model served[CLI_LIST_MAX];
+    for (size_t i = 0; i < models.count; i++) {
+        const char *fault;
+        if (!parse_model((char *)models.item[i], &common.options, &served[i], &fault)) /* argv's strings are ours to change */
+            return cli_usage(&verb, "-m: %s", fault);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(served[k].name, served[i].name) == 0)
+                return cli_usage(&verb, "-m: two models are named '%s'", served[i].name);
+    }
+    options.models = served;
+    options.model_count = models.count;
+    options.port = (unsigned)port;
+    options.request_timeout_ms = (unsigned)timeout;
+    options.defaults = common.options;
+    return serve_until_signal(&options);
+}

@@ -1,0 +1,66 @@
+/* main.c: finds the verb. Each verb is one file: its options, and wiring of the library. */
+#include <stdio.h>
+#include <string.h>
+
+#include "berth/berth.h"
+#include "cli/verbs.h"
+
+struct entry {
+    const char *name;
+    int (*run)(int argc, char **argv); /* NULL: part of the contract, not of this version */
+    const char *summary;
+};
+
+static const struct entry entries[] = {
+    {"tokenize", cli_tokenize, "text to token ids"},
+    {"predict", cli_predict, "text to labels"},
+    {"eval", cli_eval, "metrics of a model on labelled data"},
+    {"info", cli_info, "what a model is, and what running it costs"},
+    {"serve", cli_serve, "HTTP server"},
+    {"bench", cli_bench, "measures models in process"},
+    {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
+    {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
+};
+
+static void print_usage(FILE *stream)
+{
+    fputs("usage: berth VERB [OPTIONS]\n\n"
+          "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
+          stream);
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (entries[i].run)
+            fprintf(stream, "  %-10s %s\n", entries[i].name, entries[i].summary);
+    fputs("\nberth VERB --help tells a verb's options; berth --version the version.\n", stream);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return CLI_USAGE;
+    }
+    const char *verb = argv[1];
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || (strcmp(verb, "help") == 0 && argc == 2)) {
+        print_usage(stdout);
+        return CLI_OK;
+    }
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {
+        printf("berth %s\n", berth_version());
+        return CLI_OK;
+    }
+    if (strcmp(verb, "help") == 0) { /* berth help VERB */
+        static char help[] = "--help";
+        verb = argv[2];
+        argv[2] = help;
+    }
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        if (strcmp(verb, entries[i].name) != 0)
+            continue;
+        if (entries[i].run)
+            return entries[i].run(argc - 1, argv + 1);
+        fprintf(stderr, "berth: %s is not part of version %s yet\n", verb, berth_version());
+        return CLI_USAGE;
+    }
+    fprintf(stderr, "berth: there is no verb '%s'; see berth --help\n", verb);
+    return CLI_USAGE;
+}

@@ -1,0 +1,152 @@
+/* deadlines.c: a list of connections with a moment each, and the thread that looks at it. */
+#include "serve/deadlines.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "serve/signals.h"
+
+struct berth_watch {
+    struct berth_watch *next, *previous;
+    int socket;
+    uint64_t late; /* ns of the clock; UINT64_MAX: never */
+};
+
+struct berth_deadlines {
+    uint64_t timeout_ns;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct berth_watch *first;
+    bool stopping;
+};
+
+static void cut_late(struct berth_deadlines *deadlines)
+{
+    uint64_t now = berth_clock_ns();
+    for (struct berth_watch *watch = deadlines->first; watch; watch = watch->next)
+        if (now >= watch->late) {
+            shutdown(watch->socket, SHUT_RDWR); /* the event loop sees the end of the stream and closes */
+            watch->late = UINT64_MAX;
+        }
+}
+
+/* Looks eight times in a timeout, at most every 10 ms: a step ends at the latest an eighth after its moment.
+ */
+static void *look(void *argument)
+{
+    struct berth_deadlines *deadlines = argument;
+    uint64_t pause = deadlines->timeout_ns / 8;
+    if (pause < 10000000u)
+        pause = 10000000u;
+    pthread_mutex_lock(&deadlines->lock);
+    while (!deadlines->stopping) {
+        uint64_t until = berth_clock_ns() + pause;
+        struct timespec moment = {.tv_sec = (time_t)(until / 1000000000u),
+                                  .tv_nsec = (long)(until % 1000000000u)};
+        pthread_cond_timedwait(&deadlines->changed, &deadlines->lock, &moment);
+        cut_late(deadlines);
+    }
+    pthread_mutex_unlock(&deadlines->lock);
+    return NULL;
+}
+
+enum berth_status berth_deadlines_new(unsigned timeout_ms, struct berth_deadlines **out,
+                                      struct berth_error *err)
+{
+    *out = NULL;
+    struct berth_deadlines *deadlines = berth_calloc(1, sizeof *deadlines);
+    if (!deadlines)
+        return berth_fail_memory(err, "the server's deadlines", sizeof *deadlines);
+    deadlines->timeout_ns = (uint64_t)timeout_ms * 1000000u;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&deadlines->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&deadlines->lock, NULL);
+    int fault = berth_thread_start(&deadlines->thread, look, deadlines);
+    if (fault != 0) {
+        pthread_cond_destroy(&deadlines->changed);
+        pthread_mutex_destroy(&deadlines->lock);
+        berth_free(deadlines);
+        return berth_fail_errno(err, fault, "cannot start the thread that cuts late connections");
+    }
+    *out = deadlines;
+    return BERTH_OK;
+}
+
+void berth_deadlines_free(struct berth_deadlines *deadlines)
+{
+    if (!deadlines)
+        return;
+    pthread_mutex_lock(&deadlines->lock);
+    deadlines->stopping = true;
+    pthread_cond_signal(&deadlines->changed);
+    pthread_mutex_unlock(&deadlines->lock);
+    pthread_join(deadlines->thread, NULL);
+    while (deadlines->first) {
+        struct berth_watch *next = deadlines->first->next;
+        berth_free(deadlines->first);
+        deadlines->first = next;
+    }
+    pthread_cond_destroy(&deadlines->changed);
+    pthread_mutex_destroy(&deadlines->lock);
+    berth_free(deadlines);
+}
+
+struct berth_watch *berth_deadlines_watch(struct berth_deadlines *deadlines, int socket)
+{
+    struct berth_watch *watch = berth_calloc(1, sizeof *watch);
+    if (!watch)
+        return NULL;
+    watch->socket = socket;
+    watch->late = berth_clock_ns() + deadlines->timeout_ns;
+    pthread_mutex_lock(&deadlines->lock);
+    watch->next = deadlines->first;
+    if (watch->next)
+        watch->next->previous = watch;
+    deadlines->first = watch;
+    pthread_mutex_unlock(&deadlines->lock);
+    return watch;
+}
+
+static void set_late(struct berth_deadlines *deadlines, struct berth_watch *watch, uint64_t late)
+{
+    if (!watch)
+        return;
+    pthread_mutex_lock(&deadlines->lock);
+    watch->late = late;
+    pthread_mutex_unlock(&deadlines->lock);
+}
+
+void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch *watch)
+{
+    set_late(deadlines, watch, berth_clock_ns() + deadlines->timeout_ns);
+}
+
+void berth_deadlines_pause(struct berth_deadlines *deadlines, struct berth_watch *watch)
+{
+    set_late(deadlines, watch, UINT64_MAX);
+}
+
+void berth_deadlines_forget(struct berth_deadlines *deadlines, struct berth_watch *watch)
+{
+    if (!watch)
+        return;
+    pthread_mutex_lock(&deadlines->lock);
+    if (watch->previous)
+        watch->previous->next = watch->next;
+    else
+        deadlines->first = watch->next;
+    if (watch->next)
+        watch->next->previous = watch->previous;
+    pthread_mutex_unlock(&deadlines->lock);
+    berth_free(watch);
+}

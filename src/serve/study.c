@@ -1,0 +1,216 @@
+/* study.c: the two endpoints of the 2021 case study's server: /set_model chooses, /inference classifies a
+ * list of texts. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "serve/handlers.h"
+
+/* Texts classified together: small enough that a stopping server soon gets a word in, large enough to keep it
+ * busy. */
+enum { CHUNK = 32 };
+
+/* Python's and everybody's spellings; false for another word. */
+static bool parse_truth(const char *word, bool *truth)
+{
+    *truth = strcasecmp(word, "true") == 0 || strcmp(word, "1") == 0;
+    return *truth || strcasecmp(word, "false") == 0 || strcmp(word, "0") == 0;
+}
+
+static bool push_to_control(struct berth_request *request)
+{
+    return berth_worker_push(request->server->control, &request->job);
+}
+
+static bool push_to_model(struct berth_request *request)
+{
+    return berth_registry_push(request->server->registry, request->entry, &request->job);
+}
+
+static void run_set_model(struct berth_job *job, void *owner)
+{
+    struct berth_server *server = owner;
+    struct berth_request *request = (struct berth_request *)job;
+    struct berth_instance *retired = NULL;
+    struct berth_error err;
+    size_t allowed = berth_cpu_allowed(NULL, 0);
+    size_t threads = berth_min(request->threads, allowed);
+    if (!berth_request_overdue(request)) {
+        if (threads > 0 && berth_registry_set_threads(server->registry, request->entry, threads, &retired,
+                                                      &err) != BERTH_OK) {
+            berth_reply_failure(&request->reply, &err);
+        } else {
+            atomic_store(&server->study, request->entry);
+            if (threads == request->threads)
+                berth_reply_text(&request->reply, 200, "Model set to %s", request->entry->name);
+            else
+                berth_reply_text(&request->reply, 200,
+                                 "Model set to %s (%zu threads: all that this process may use)",
+                                 request->entry->name, threads);
+        }
+    }
+    berth_request_finish(request);
+    /* It still answers what it holds, for which our own answer need not wait. */
+    berth_instance_free(retired);
+}
+
+void berth_handle_set_model(struct berth_request *request)
+{
+    struct berth_reply *reply = &request->reply;
+    char value[BERTH_VALUE_SIZE];
+    if (!berth_request_field(request, "model_type", value) || !value[0]) {
+        berth_reply_error(reply, 400, "Requests to `set_model` must include `model_type`");
+        return;
+    }
+    request->entry = berth_registry_find(request->server->registry, value);
+    if (!request->entry) {
+        berth_reply_error(reply, 404, "no model named '%s' is served here", value);
+        return;
+    }
+    bool quantised = false;
+    if (berth_request_field(request, "use_onnx_quant", value) && !parse_truth(value, &quantised)) {
+        berth_reply_error(reply, 400, "use_onnx_quant '%s': use True or False", value);
+        return;
+    }
+    if (quantised) {
+        berth_reply_error(reply, 501,
+                          "use_onnx_quant=True: int8 is not part of this version; use False for fp32");
+        return;
+    }
+    if (berth_request_field(request, "num_threads", value)) {
+        char *end;
+        unsigned long threads = strtoul(value, &end, 10);
+        if (value[0] < '0' || value[0] > '9' || *end || threads < 1 || threads > 1024) {
+            berth_reply_error(reply, 400, "num_threads '%s': use a number from 1 to 1024", value);
+            return;
+        }
+        request->threads = threads;
+    }
+    berth_request_defer(request, run_set_model, push_to_control);
+}
+
+/* The texts of the body, or NULL and the reply says why not. */
+static json_t *read_texts(struct berth_request *request)
+{
+    json_error_t fault;
+    const char *body = request->body.data ? request->body.data : "";
+    json_t *texts = json_loadb(body, request->body.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
+    if (!texts) {
+        berth_reply_error(&request->reply, 400, "the body is not JSON: line %d: %s", fault.line, fault.text);
+        return NULL;
+    }
+    size_t bad = 0, count = json_array_size(texts);
+    while (bad < count && json_is_string(json_array_get(texts, bad)))
+        bad++;
+    if (count > 0 && bad == count)
+        return texts;
+    if (!json_is_array(texts))
+        berth_reply_error(&request->reply, 400, "the body is not a list of texts");
+    else if (count == 0)
+        berth_reply_error(&request->reply, 400, "the list of texts is empty");
+    else
+        berth_reply_error(&request->reply, 400, "item %zu of the list is not a text", bad);
+    json_decref(texts);
+    return NULL;
+}
+
+/* Appends "[l0, l1]" for each result, and a comma before all but the first of the answer. */
+static bool write_logits(struct berth_buffer *body, const struct berth_result *results, size_t count,
+                         bool first)
+{
+    bool fits = true;
+    for (size_t i = 0; i < count; i++) {
+        fits = fits && berth_buffer_text(body, first && i == 0 ? "[" : ", [");
+        for (size_t k = 0; k < results[i].labels; k++)
+            fits = fits && (k == 0 || berth_buffer_text(body, ", ")) &&
+                   berth_reply_float(body, results[i].logits[k]);
+        fits = fits && berth_buffer_text(body, "]");
+    }
+    return fits;
+}
+
+/* Classifies all texts, a chunk at a time, appending their logits; false when the reply is an error instead.
+ */
+static bool classify(struct berth_request *request, struct berth_session *session, const json_t *texts,
+                     size_t *longest)
+{
+    struct berth_text text[CHUNK];
+    struct berth_result result[CHUNK];
+    struct berth_error err;
+    size_t total = json_array_size(texts);
+    for (size_t done = 0; done < total; done += CHUNK) {
+        size_t count = berth_min(CHUNK, total - done);
+        for (size_t i = 0; i < count; i++) {
+            const json_t *item = json_array_get(texts, done + i);
+            text[i] = (struct berth_text){.text = json_string_value(item), .size = json_string_length(item)};
+        }
+        if (berth_request_abandoned(request))
+            return false;
+        if (berth_session_classify(session, text, count, result, &err) != BERTH_OK) {
+            berth_reply_failure(&request->reply, &err);
+            return false;
+        }
+        for (size_t i = 0; i < count; i++)
+            *longest = berth_max(*longest, result[i].tokens);
+        if (!write_logits(&request->reply.body, result, count, done == 0)) {
+            berth_reply_error(&request->reply, 503, "memory ran out");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer_inference(struct berth_request *request, const struct berth_instance *instance)
+{
+    json_t *texts = read_texts(request);
+    if (!texts)
+        return;
+    struct berth_buffer *body = &request->reply.body;
+    berth_reply_begin(&request->reply, 200, "application/json");
+    uint64_t started = berth_clock_ns();
+    size_t longest = 0;
+    bool fits = berth_buffer_text(body, "{\"predictions\": [");
+    if (classify(request, instance->session, texts, &longest)) {
+        double seconds = (double)(berth_clock_ns() - started) * 1e-9;
+        json_t *rest = json_pack("{s:f, s:I, s:s}", "time", seconds, "input_size", (json_int_t)longest,
+                                 "model_path", instance->entry->path);
+        char *text = rest ? json_dumps(rest, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
+        fits = fits && text && berth_buffer_format(body, "], %s\n", text + 1);
+        free(text);
+        json_decref(rest);
+        if (!fits)
+            berth_reply_error(&request->reply, 503, "memory ran out");
+    }
+    json_decref(texts);
+}
+
+static void run_inference(struct berth_job *job, void *owner)
+{
+    struct berth_request *request = (struct berth_request *)job;
+    if (!berth_request_overdue(request))
+        answer_inference(request, owner);
+    berth_request_finish(request);
+}
+
+void berth_handle_inference(struct berth_request *request)
+{
+    char name[BERTH_VALUE_SIZE];
+    if (berth_request_query(request, "model", name)) {
+        request->entry = berth_registry_find(request->server->registry, name);
+        if (!request->entry) {
+            berth_reply_error(&request->reply, 404, "no model named '%s' is served here", name);
+            return;
+        }
+    } else {
+        request->entry = atomic_load(&request->server->study);
+        if (!request->entry) {
+            berth_reply_error(&request->reply, 409, "no model is set: POST /set_model?model_type=NAME first");
+            return;
+        }
+    }
+    berth_request_defer(request, run_inference, push_to_model);
+}

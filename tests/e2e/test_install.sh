@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# make install into a folder, then the ten-line program of berth.h is built outside the tree through pkg-config, with the shared and with
+# the static library, and classifies a text. The libraries export berth_* names alone.
+set -eu
+source=${BERTH_SOURCE:?}
+build=$(dirname "${BERTH_BINARY:?}")
+fail() { echo "FAILED: $*" >&2; exit 1; }
+grep -q fsanitize "$build/build.ninja" && { echo "SKIP: test_install: a sanitizer build is not installed"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix="$work/a prefix"
+cmake --install "$build" --prefix "$prefix" >"$work/log" || fail "install: $(cat "$work/log")"
+library=$(dirname "$(find "$prefix" -name libberth.a)")
+export PKG_CONFIG_PATH="$library/pkgconfig"
+
+# The example is the one that the head of berth.h shows.
+sed -n 's/^ \*     \(.*\)$/\1/p' "$source/include/berth/berth.h" | sed -n '/^#include <berth/,/^}$/p' | sed 's/^ *//' >"$work/from-header"
+sed 's/^ *//' "$source/examples/classify.c" >"$work/from-example"
+cmp "$work/from-header" "$work/from-example" || fail "examples/classify.c and the head of berth.h differ"
+
+cd "$work"
+cp "$source/examples/classify.c" .
+eval cc -std=c17 -Wall -Wextra -Werror -o shared classify.c "$(pkg-config --cflags --libs berth)"
+LD_LIBRARY_PATH="$library" ./shared random:bert-tiny >shared.out || fail "the example with the shared library"
+# libberth.a with the libraries it stands on as the system has them (not all of those come as archives).
+eval cc -std=c17 -o static classify.c "$(pkg-config --cflags berth)" "'$library/libberth.a'" \
+    "$(pkg-config --libs jansson libutf8proc libmicrohttpd)" -lm -lpthread -ldl
+./static random:bert-tiny >static.out || fail "the example with the static library"
+grep -Eq '^LABEL_[01] 0\.[0-9]{4}$' shared.out || fail "unexpected answer: $(cat shared.out)"
+cmp shared.out static.out || fail "shared and static answer differently"
+"$prefix/bin/berth" --version >/dev/null || fail "the installed program"
+
+foreign=$(nm -D --defined-only "$library/libberth.so" | awk '$2 ~ /[TDBR]/ {print $3}' | grep -v '^berth_' || true)
+[ -z "$foreign" ] || fail "libberth.so exports $foreign"
+internal=$(nm -D --defined-only "$library/libberth.so" | awk '$2 ~ /[TDBR]/ {print $3}' | grep -E '^berth_(k_|team_|plan_|engine_|tokenizer_|checkpoint_)' || true)
+[ -z "$internal" ] || fail "libberth.so exports internal names: $internal"
+cp "$prefix/bin/berth" stripped
+strip stripped
+[ "$(stat -c %s stripped)" -lt 5000000 ] || fail "the stripped program is above 5 MB"
+readelf -lW stripped | awk '/GNU_STACK/ && $7 ~ /E/ {exit 1}' || fail "executable stack"
