@@ -208,7 +208,7 @@ int main(int argc, char **argv)
         die(err.message);
     bench.tokenizer = tokenizer;
     if (bench.json)
-        printf("[");
+        printf("{\"target_mb_per_s\": 50, \"cells\": [\n ");
     report_sentences(&bench, sst2, true, true);
     report_sentences(&bench, sst2, false, true);
     report_sentences(&bench, sst2, false, false);
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
     report_open(&bench, vocab);
     report_open(&bench, json);
     if (bench.json)
-        printf("]\n");
+        printf("\n]}\n");
     berth_tokenizer_free(tokenizer);
     return 0;
 }

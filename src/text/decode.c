@@ -57,13 +57,12 @@ enum berth_status berth_tokenizer_decode(const struct berth_tokenizer *tokenizer
             return berth_fail(err, BERTH_INVALID_ARGUMENT, "token id %d is not in the vocabulary",
                               (int)ids[i]);
         }
-        const unsigned flags = tokenizer->flags[ids[i]];
-        if (skip_special && flags & BERTH_TOKEN_SPECIAL)
+        const bool added = tokenizer->flags[ids[i]] & BERTH_TOKEN_ADDED;
+        if (skip_special && tokenizer->flags[ids[i]] & BERTH_TOKEN_SPECIAL)
             continue;
-        written =
-            append_token(tokenizer, token, length, first, glue && !(flags & BERTH_TOKEN_ADDED), &buffer);
+        written = append_token(tokenizer, token, length, first, glue && !added, &buffer);
         first = false;
-        glue = !(flags & BERTH_TOKEN_ADDED); /* nothing is glued to an added token */
+        glue = !added; /* an added token is not glued, and nothing to it */
     }
     if (!written) {
         const size_t size = buffer.size;

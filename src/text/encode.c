@@ -1,4 +1,4 @@
-/* encode.c: text to ids: words (words.c), WordPiece over the vocabulary, special tokens around, truncation.
+/* encode.c: text to ids: words (words.c), WordPiece over the vocabulary, truncation, special tokens around.
  */
 #include <string.h>
 
@@ -111,15 +111,38 @@ static void share_budget(size_t budget, size_t *first, size_t *second)
     }
 }
 
+/* Tokens [start, middle) and [middle, size) become the two texts' (without `paired`, the second is empty) as
+ * they are kept, with the special tokens around them where start leaves room for [CLS]. Two more places are
+ * reserved. */
+static void arrange(const struct berth_tokenizer *tokenizer, struct berth_encoding *encoding, size_t start,
+                    size_t middle, size_t budget, bool paired)
+{
+    size_t first = middle - start, second = encoding->size - middle;
+    const size_t all = first + second;
+    share_budget(budget, &first, &second);
+    encoding->truncated |= first + second < all;
+    size_t at = start + first;
+    memmove(encoding->ids + at + start, encoding->ids + middle, second * sizeof *encoding->ids);
+    if (start > 0) {
+        encoding->ids[0] = tokenizer->special[BERTH_SPECIAL_CLS];
+        encoding->ids[at++] = tokenizer->special[BERTH_SPECIAL_SEP];
+    }
+    encoding->size = at + second;
+    if (start > 0 && paired)
+        encoding->ids[encoding->size++] = tokenizer->special[BERTH_SPECIAL_SEP];
+    memset(encoding->type_ids, 0, at);
+    memset(encoding->type_ids + at, 1, encoding->size - at);
+}
+
 enum berth_status berth_tokenizer_encode(const struct berth_tokenizer *tokenizer, const char *text,
                                          size_t text_size, const char *pair, size_t pair_size,
                                          size_t max_length, struct berth_encoding *encoding,
                                          struct berth_error *err)
 {
+    const size_t start = tokenizer->options.add_special_tokens == BERTH_CHOICE_YES ? 1 : 0;
+    const size_t frame = start == 0 ? 0 : pair ? 3 : 2;
     encoding->size = 0;
     encoding->truncated = false;
-    const bool framed = tokenizer->options.add_special_tokens == BERTH_CHOICE_YES;
-    const size_t frame = !framed ? 0 : pair ? 3 : 2;
     if (text_size > text_max || pair_size > text_max)
         return berth_fail(err, BERTH_LIMIT, "a text of %zu bytes; the limit is %zu",
                           berth_max(text_size, pair_size), text_max);
@@ -129,11 +152,8 @@ enum berth_status berth_tokenizer_encode(const struct berth_tokenizer *tokenizer
                           frame);
     if (!encoding->scratch && !(encoding->scratch = berth_malloc(BERTH_WORD_MEMORY, 1)))
         return berth_fail_memory(err, "a text's tokens", BERTH_WORD_MEMORY);
-
-    /* Both texts with a place for [CLS] before them, then room for a [SEP] behind each. */
     const size_t budget = max_length > 0 ? max_length - frame : SIZE_MAX;
-    const size_t start = framed ? 1 : 0;
-    bool done = reserve(encoding, frame);
+    bool done = reserve(encoding, start + 2);
     encoding->size = start;
     done = done && push_text(tokenizer, text, text_size, budget, encoding, &encoding->truncated);
     const size_t middle = encoding->size;
@@ -143,24 +163,6 @@ enum berth_status berth_tokenizer_encode(const struct berth_tokenizer *tokenizer
         encoding->size = 0;
         return berth_fail_memory(err, "a text's tokens", (encoding->capacity + 1) * sizeof *encoding->ids);
     }
-
-    size_t first = middle - start, second = encoding->size - middle;
-    const size_t all = first + second;
-    share_budget(budget, &first, &second);
-    encoding->truncated |= first + second < all;
-    size_t at = start + first;
-    memmove(encoding->ids + at + start, encoding->ids + middle, second * sizeof *encoding->ids);
-    if (framed) {
-        encoding->ids[0] = tokenizer->special[BERTH_SPECIAL_CLS];
-        encoding->ids[at++] = tokenizer->special[BERTH_SPECIAL_SEP];
-    }
-    memset(encoding->type_ids, 0, at);
-    encoding->size = at;
-    if (pair) {
-        encoding->size += second;
-        if (framed)
-            encoding->ids[encoding->size++] = tokenizer->special[BERTH_SPECIAL_SEP];
-        memset(encoding->type_ids + at, 1, encoding->size - at);
-    }
+    arrange(tokenizer, encoding, start, middle, budget, pair != NULL);
     return BERTH_OK;
 }

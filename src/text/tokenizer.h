@@ -42,10 +42,13 @@ enum berth_status berth_tokenizer_from_memory(const char *name, const char *voca
                                               struct berth_tokenizer **tokenizer, struct berth_error *err);
 void berth_tokenizer_free(struct berth_tokenizer *tokenizer); /* NULL is fine */
 
-size_t berth_tokenizer_vocab_size(
-    const struct berth_tokenizer *tokenizer); /* largest id + 1, added tokens included */
-size_t berth_tokenizer_model_max_length(
-    const struct berth_tokenizer *tokenizer); /* 0: the files do not say */
+/* The largest id + 1, added tokens included. */
+size_t berth_tokenizer_vocab_size(const struct berth_tokenizer *tokenizer);
+
+/* The limit that the files or the overrides name; 0: none does. */
+size_t berth_tokenizer_model_max_length(const struct berth_tokenizer *tokenizer);
+
+/* The options in force; none is unset but perhaps model_max_length. Borrowed. */
 const struct berth_tokenizer_options *berth_tokenizer_effective_options(
     const struct berth_tokenizer *tokenizer);
 

@@ -13,8 +13,7 @@ static unsigned char ascii_lower(unsigned char c)
 }
 
 /* A byte may begin a protected string when the string begins with it, or with the lower case of a character
- * that begins with it. Outside ASCII that is not worth telling apart: any character may have any lower case.
- */
+ * that begins with it. Beyond ASCII any lower case is thought possible: it is not worth telling apart. */
 static bool may_begin_protected(const struct berth_word_rules *rules, unsigned char byte)
 {
     const struct berth_trie *trie = rules->protected_;
@@ -55,6 +54,25 @@ void berth_words_begin(struct berth_words *words, const struct berth_word_rules 
 
 /* --- building a word ------------------------------------------------------------------------- */
 
+/* Where a combining character belongs in canonical order (NFD): before those of a higher class in the run of
+ * combining characters that ends the word. Runs are short, for a word ends at max_chars. */
+static size_t find_place(const struct berth_words *words, uint32_t c)
+{
+    const unsigned combining = berth_char_combining(c);
+    size_t place = words->size;
+    while (place > words->run) {
+        size_t before = place - 1;
+        while ((words->word[before] & 0xc0) == 0x80)
+            before--;
+        uint32_t previous;
+        berth_utf8_read(words->word + before, words->word + place, &previous);
+        if (berth_char_combining(previous) <= combining)
+            break;
+        place = before;
+    }
+    return place;
+}
+
 static void append(struct berth_words *words, uint32_t c, unsigned properties)
 {
     words->chars++;
@@ -62,33 +80,20 @@ static void append(struct berth_words *words, uint32_t c, unsigned properties)
         words->too_long = true;
         return;
     }
-    unsigned char bytes[4];
+    unsigned char bytes[4], *word = words->word;
     const size_t n = berth_utf8_write(bytes, c);
-    size_t to = words->size;
-    if (!(properties & BERTH_CHAR_COMBINES) || !words->rules->strip_accents)
+    size_t place = words->size;
+    if (words->rules->strip_accents && properties & BERTH_CHAR_COMBINES) {
+        place = find_place(words, c);
+        memmove(word + place + n, word + place, words->size - place);
+    } else
         words->run = words->size + n;
-    else {
-        /* Canonical order of NFD: a combining character moves before those of a higher class in its run. Runs
-         * are short, for a word ends at max_chars. */
-        const unsigned combining = berth_char_combining(c);
-        while (to > words->run) {
-            size_t before = to - 1;
-            while ((words->word[before] & 0xc0) == 0x80)
-                before--;
-            uint32_t previous;
-            berth_utf8_read(words->word + before, words->word + to, &previous);
-            if (berth_char_combining(previous) <= combining)
-                break;
-            to = before;
-        }
-        memmove(words->word + to + n, words->word + to, words->size - to);
-    }
-    memcpy(words->word + to, bytes, n);
+    memcpy(word + place, bytes, n);
     words->size += n;
 }
 
 /* What a character becomes: lower-cased, decomposed, nonspacing marks dropped. Returns how many. */
-static size_t normalise(const struct berth_word_rules *rules, uint32_t c, uint32_t *out)
+static size_t normalise(const struct berth_word_rules *rules, uint32_t c, uint32_t out[BERTH_NORMALISED_MAX])
 {
     uint32_t lower[BERTH_LOWER_MAX] = {c};
     const size_t n = rules->lower ? berth_char_lower(c, lower) : 1;
@@ -209,7 +214,7 @@ static bool take_whole(struct berth_words *words)
     uint32_t node = BERTH_PROTECTED_WHOLE;
     bool goes_on = true;
     while (goes_on && at < words->end) {
-        uint32_t c, parts[BERTH_LOWER_MAX * BERTH_DECOMPOSED_MAX];
+        uint32_t c, parts[BERTH_NORMALISED_MAX];
         const size_t bytes = berth_utf8_read(at, words->end, &c);
         const unsigned class = berth_char_properties(c) & BERTH_CHAR_CLASS;
         if (chunk_ends(words, at, class))
@@ -221,8 +226,7 @@ static bool take_whole(struct berth_words *words)
             node = walk(trie, node, parts[i]);
             goes_on = node != 0;
         }
-        /* What is dropped begins no word; skipping a run of it here, again and again, would cost its square.
-         */
+        /* What is dropped begins no word: to skip runs of it here, at each place, would cost their square. */
         if (words->chars == 0)
             return false;
     }

@@ -34,6 +34,7 @@ enum berth_byte { BERTH_BYTE_WORD, BERTH_BYTE_SPACE, BERTH_BYTE_OTHER, BERTH_BYT
 void berth_word_rules_init(struct berth_word_rules *rules);
 
 enum {
+    BERTH_NORMALISED_MAX = BERTH_LOWER_MAX * BERTH_DECOMPOSED_MAX,
     BERTH_WORD_CHARS_MAX = 1000,
     BERTH_WORD_MEMORY = BERTH_WORD_CHARS_MAX * 4 + BERTH_WORD_PAD /* bytes an iterator needs for its word */
 };
@@ -50,8 +51,7 @@ struct berth_words {
     /* state */
     bool chunk_start; /* no character of this text between two spaces was read yet */
     size_t run;       /* bytes of `word` before its trailing run of combining characters */
-    uint32_t pending[BERTH_LOWER_MAX *
-                     BERTH_DECOMPOSED_MAX]; /* what one input character became, still to be used */
+    uint32_t pending[BERTH_NORMALISED_MAX]; /* what one input character became, still to be used */
     size_t pending_at, pending_count;
 };
 
