@@ -23,10 +23,12 @@ struct berth_tokenizer_options {
 
 struct berth_tokenizer; /* immutable once opened: any number of threads may encode with it */
 
-/* Opens the tokenizer of a model directory: vocab.txt and/or tokenizer.json (vocab.txt wins for the ids when
- * both are there and agree in size; options and added tokens: tokenizer_config.json, then tokenizer.json,
- * then special_tokens_map.json / added_tokens.json), overridden by what `overrides` sets (may be NULL). A
- * vocabulary without [UNK], [CLS] or [SEP] is refused. */
+/* Opens the tokenizer of a model directory. Its vocabulary is vocab.txt, else that of tokenizer.json. Options
+ * and the names of special tokens are those of special_tokens_map.json, tokenizer_config.json,
+ * tokenizer.json, the first that says something; `overrides` (may be NULL) stands above all. Added tokens
+ * come from any of them and from added_tokens.json. Refused: no or an empty vocabulary, one without [UNK],
+ * [CLS] or [SEP] (or what they are named), two tokens of one id, and by name what is not BERT's or not
+ * supported (another tokenizer_class, model, normaliser or template). */
 enum berth_status berth_tokenizer_open(const char *directory, const struct berth_tokenizer_options *overrides,
                                        struct berth_tokenizer **tokenizer, struct berth_error *err);
 
@@ -65,8 +67,8 @@ enum berth_special {
 /* Id of a special token, -1 when the vocabulary lacks it (only PAD and MASK may be missing). */
 int32_t berth_tokenizer_special(const struct berth_tokenizer *tokenizer, enum berth_special special);
 
-/* The result of encoding, and its scratch: reuse one per thread, and nothing is allocated once it has grown
- * to the longest text. Zero-initialise ({0}); clear frees. */
+/* The result of encoding, and its scratch: reuse one per thread, with any tokenizer, and nothing is allocated
+ * once it has grown to the longest text. Zero-initialise ({0}); clear frees. */
 struct berth_encoding {
     int32_t *ids;      /* [size] */
     uint8_t *type_ids; /* [size]: 0 for [CLS] first [SEP], 1 for second [SEP] */
@@ -79,17 +81,18 @@ struct berth_encoding {
 void berth_encoding_clear(struct berth_encoding *encoding);
 
 /* Encodes text (and pair, NULL for a single text) as [CLS] text [SEP] (pair [SEP]), truncated "longest_first"
- * to max_length tokens (0: no limit), special ones included. Sizes are bytes; neither text needs a NUL. Cost
- * is linear in the bytes. Fails only with NO_MEMORY, LIMIT (a text beyond 1 GiB) or INVALID_ARGUMENT
- * (max_length too small for the special tokens). */
+ * to max_length tokens (0: no limit), special ones included; where both texts are cut to an odd total, the
+ * first keeps the extra token. Without special tokens the pair still has type 1. Sizes are bytes; neither
+ * text needs a NUL. Cost is linear in the bytes. Fails only with NO_MEMORY, LIMIT (a text beyond 1 GiB) or
+ * INVALID_ARGUMENT (max_length too small for the special tokens); the encoding then has size 0. */
 enum berth_status berth_tokenizer_encode(const struct berth_tokenizer *tokenizer, const char *text,
                                          size_t text_size, const char *pair, size_t pair_size,
                                          size_t max_length, struct berth_encoding *encoding,
                                          struct berth_error *err);
 
-/* Joins tokens back to text as Hugging Face's decode does: "##" pieces are glued, with clean_up punctuation
- * spacing is tidied, with skip_special the special tokens are left out. Ids outside the vocabulary are
- * refused. *text is NUL-terminated and freed by the caller with berth_free. */
+/* Joins tokens back to text as Hugging Face's decode does: pieces are glued, with clean_up spaces before
+ * punctuation and contractions are dropped, with skip_special special tokens are left out. Ids outside the
+ * vocabulary are refused. *text is NUL-terminated and freed by the caller with berth_free. */
 enum berth_status berth_tokenizer_decode(const struct berth_tokenizer *tokenizer, const int32_t *ids,
                                          size_t count, bool skip_special, bool clean_up, char **text,
                                          struct berth_error *err);

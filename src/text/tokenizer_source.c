@@ -122,7 +122,7 @@ enum berth_status berth_tokenizer_load_object(const char *path, size_t flags, js
     *root = NULL;
     if (parsed)
         return berth_fail(err, BERTH_FORMAT, "%s: a JSON object is needed", path);
-    if (json_error_code(&json) == json_error_out_of_memory)
+    if (json_error_code(&json) == json_error_out_of_memory || json.text[0] == 0)
         return berth_fail_memory(err, path, size);
     return berth_fail(err, BERTH_FORMAT, "%s: line %d: %s", path, json.line, json.text);
 }
