@@ -107,7 +107,7 @@ static void detect_isa(struct berth_cpu *cpu)
 static void detect_model(struct berth_cpu *cpu)
 {
     uint32_t text[12] = {0};
-    if (__get_cpuid_max(0x80000000, NULL) >= 0x80000004)
+    if ((unsigned)__get_cpuid_max(0x80000000, NULL) >= 0x80000004u)
         for (uint32_t i = 0; i < 3; i++)
             __get_cpuid(0x80000002 + i, &text[4 * i], &text[4 * i + 1], &text[4 * i + 2], &text[4 * i + 3]);
     char brand[sizeof text + 1] = {0};

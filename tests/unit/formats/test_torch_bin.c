@@ -276,8 +276,8 @@ static void open_result_without_tensors_is_refused(void **state)
                                           "}",
                                           "]",
                                           ")",
-                                          "}\x8c\5"
-                                          "epochK\1s",
+                                          ("}\x8c\5"
+                                           "epochK\1s"),
                                           "}\x8c\nstate_dict}s",
                                           "]q\1h\1a" /* holds itself */};
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
