@@ -135,8 +135,8 @@ fail:
     return status;
 }
 
-/* A folder that only tokenises may lack everything but its vocabulary. */
-static enum berth_status read_config_if_any(struct berth_model *model, struct berth_error *err)
+/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot run. */
+static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
 {
     if (!berth_directory_exists(model->name))
         return BERTH_OK;
@@ -145,6 +145,10 @@ static enum berth_status read_config_if_any(struct berth_model *model, struct be
         return berth_fail_memory(err, "a path", strlen(model->name));
     enum berth_status status = berth_file_exists(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
     berth_free(path);
+    if (status == BERTH_UNSUPPORTED) {
+        remark(model, options, "the model's length limit is not known: %s", err->message);
+        status = BERTH_OK;
+    }
     return status;
 }
 
@@ -164,7 +168,7 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
     size_t own = berth_tokenizer_model_max_length(model->tokenizer);
     if (positions > 0 && (own == 0 || own > positions))
         own = positions;
-    if (options->max_length > 0 && positions > 0 && options->max_length > positions)
+    if (model->plan && options->max_length > positions)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
     if (model->plan && config->vocab_size > 0 && positions < 3)
@@ -218,9 +222,12 @@ static void fill_info(struct berth_model *model)
 enum berth_status berth_model_open(const char *name, const struct berth_options *options, struct berth_model **out, struct berth_error *err)
 {
     static const struct berth_options defaults;
+    struct berth_error unwanted;
     *out = NULL;
     if (!options)
         options = &defaults;
+    if (!err)
+        err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "no model is named; give a directory or random:PRESET");
     struct berth_model *model = berth_calloc(1, sizeof *model);
@@ -240,7 +247,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     BERTH_TRY(check_precision(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
     if (options->tokenizer_only)
-        BERTH_TRY(read_config_if_any(model, err));
+        BERTH_TRY(read_config_if_any(model, options, err));
     else
         BERTH_TRY(open_plan(model, err));
     BERTH_TRY(open_tokenizer(model, options, err));

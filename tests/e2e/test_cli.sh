@@ -91,6 +91,11 @@ echo "hello you" | "$berth" tokenize -m "$work/vocab-only" | grep -qF '"ids": [2
 printf '[PAD]\n[CLS]\n[SEP]\nhello\n' >"$work/vocab-only/vocab.txt"
 refused "[UNK]" "$berth" tokenize -m "$work/vocab-only"
 
+printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\nhello\n' >"$work/vocab-only/vocab.txt"
+echo '{"model_type": "bert", "position_embedding_type": "relative_key"}' >"$work/vocab-only/config.json"
+expect 0 "relative_key" "$berth" tokenize -m "$work/vocab-only" --max-length 4000 -i "$work/texts"
+refused "relative_key" "$berth" predict -m "$work/vocab-only" hello
+
 # info
 expect 0 "" "$berth" info -m $model --json
 for key in architecture parameters layers hidden_size heads vocab_size labels precision isa threads; do
