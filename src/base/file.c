@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -131,6 +132,12 @@ bool berth_file_exists(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+bool berth_path_present(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
 bool berth_directory_exists(const char *path)
 {
     struct stat info;
@@ -172,31 +179,50 @@ static int create_beside(char *temporary, size_t size, const char *path)
     return -1;
 }
 
+/* Opens the new file beside file->path, with the old one's permissions. */
+static enum berth_status open_beside(struct berth_atomic_file *file, const struct stat *old, struct berth_error *err)
+{
+    size_t size = strlen(file->path) + 48; /* ".part-", two numbers */
+    file->temporary = berth_malloc(size, 1);
+    if (!file->temporary)
+        return berth_fail_memory(err, file->path, size);
+    int fd = create_beside(file->temporary, size, file->path);
+    if (fd < 0) {
+        berth_free(file->temporary); /* nothing to remove */
+        file->temporary = NULL;
+        return berth_fail_errno(err, errno, "%s: cannot write beside it", file->path);
+    }
+    bool same_mode = !old || fchmod(fd, old->st_mode & 07777) == 0;
+    file->stream = same_mode ? fdopen(fd, "wb") : NULL;
+    if (file->stream)
+        return BERTH_OK;
+    enum berth_status status = berth_fail_errno(err, errno, "%s: cannot write beside it", file->path);
+    close(fd);
+    return status;
+}
+
 enum berth_status berth_atomic_open(const char *path, struct berth_atomic_file *file, struct berth_error *err)
 {
-    *file = (struct berth_atomic_file){.path = berth_strdup(path)};
-    size_t size = strlen(path) + 48; /* ".part-", two numbers */
-    file->temporary = berth_malloc(size, 1);
+    struct stat old;
+    bool exists = stat(path, &old) == 0, dangles = !exists && berth_path_present(path);
+    bool regular = exists && S_ISREG(old.st_mode);
+    char resolved[PATH_MAX];
+    const char *target = regular ? realpath(path, resolved) : NULL; /* a link stays, what it leads to is replaced */
+    *file = (struct berth_atomic_file){.path = berth_strdup(target ? target : path)};
     enum berth_status status;
-    if (!file->path || !file->temporary) {
-        status = berth_fail_memory(err, path, size);
+    if (!file->path) {
+        status = berth_fail_memory(err, path, strlen(path));
         goto fail;
     }
-    int fd = create_beside(file->temporary, size, path);
-    if (fd < 0) {
-        status = berth_fail_errno(err, errno, "%s: cannot write beside it", path);
-        goto fail;
-    }
-    file->stream = fdopen(fd, "wb");
-    if (!file->stream) {
-        status = berth_fail_errno(err, errno, "%s: cannot write beside it", path);
-        close(fd);
-        unlink(file->temporary);
+    if (regular || !(exists || dangles))
+        BERTH_TRY(open_beside(file, regular ? &old : NULL, err));
+    else if (!(file->stream = fopen(path, "wbe"))) {
+        status = berth_fail_errno(err, errno, "%s: cannot write", path);
         goto fail;
     }
     return BERTH_OK;
 fail:
-    atomic_clear(file);
+    berth_atomic_abort(file);
     return status;
 }
 
@@ -227,16 +253,16 @@ enum berth_status berth_atomic_commit(struct berth_atomic_file *file, struct ber
     enum berth_status status = BERTH_OK;
     if (ferror(file->stream))
         status = berth_fail_errno(err, write_error(file->stream), "%s: cannot write", file->path);
-    else if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
+    else if (fflush(file->stream) != 0 || (file->temporary && fsync(fileno(file->stream)) != 0))
         status = berth_fail_errno(err, errno, "%s: cannot write", file->path);
     if (fclose(file->stream) != 0 && status == BERTH_OK)
         status = berth_fail_errno(err, errno, "%s: cannot write", file->path);
     file->stream = NULL;
-    if (status == BERTH_OK && rename(file->temporary, file->path) != 0)
+    if (status == BERTH_OK && file->temporary && rename(file->temporary, file->path) != 0)
         status = berth_fail_errno(err, errno, "%s: cannot rename into place", file->path);
-    if (status == BERTH_OK)
+    if (file->temporary && status == BERTH_OK)
         sync_directory_of(file->path);
-    else
+    else if (file->temporary)
         unlink(file->temporary);
     atomic_clear(file);
     return status;

@@ -39,12 +39,17 @@ bool berth_directory_exists(const char *path);
 /* "dir/name", freed by the caller with berth_free; NULL when memory ran out. */
 char *berth_path_join(const char *directory, const char *name);
 
+/* True when there is anything of that name, be it a directory or a link that leads nowhere: what is present
+ * but cannot be read is an error, never taken for absent. */
+bool berth_path_present(const char *path);
+
 /* Writes beside PATH, then fsyncs and renames over it on commit: the old file or the new one is there, never
- * half of one. */
+ * half of one. Links are followed, and an old file's permissions kept. What is no regular file (a device, a pipe) is written as it
+ * stands. */
 struct berth_atomic_file {
     FILE *stream;    /* write here; NULL when closed */
     char *path;      /* owned */
-    char *temporary; /* owned */
+    char *temporary; /* owned; NULL: PATH itself is written */
 };
 
 enum berth_status berth_atomic_open(const char *path, struct berth_atomic_file *file,

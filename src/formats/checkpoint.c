@@ -317,7 +317,7 @@ enum berth_status berth_checkpoint_open(const char *directory, struct berth_chec
         if (!path)
             return berth_fail_memory(err, directory, 0);
         /* A directory of that name counts too, to be refused by name. */
-        bool exists = berth_file_exists(path) || berth_directory_exists(path);
+        bool exists = berth_path_present(path);
         enum berth_status status = BERTH_OK;
         if (exists)
             status = candidates[i].index ? open_sharded(directory, path, checkpoint, err)

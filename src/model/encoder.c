@@ -397,6 +397,30 @@ void berth_encoder_forget(const struct berth_encoder *encoder, const struct bert
                                 berth_checkpoint_find(encoder->checkpoint, tensor->name));
 }
 
+enum berth_status berth_encoder_settle(struct berth_encoder *encoder, struct berth_error *err)
+{
+    enum { CHUNK = 8 << 20 }; /* the stored copy leaves memory as the new one comes */
+    if (!encoder->checkpoint)
+        return BERTH_OK;
+    struct berth_tensor *word = &encoder->word_embedding;
+    unsigned char *rows = berth_aligned(word->bytes);
+    if (!rows)
+        return berth_fail_memory(err, "the word embedding", word->bytes);
+    struct berth_tensor piece = *word;
+    for (size_t at = 0; at < word->bytes; at += piece.bytes) {
+        piece.data = (const unsigned char *)word->data + at;
+        piece.bytes = berth_min(CHUNK, word->bytes - at);
+        memcpy(rows + at, piece.data, piece.bytes);
+        berth_checkpoint_forget(encoder->checkpoint, &piece);
+    }
+    encoder->memory = rows;
+    word->data = rows;
+    word->name = "word embedding";
+    berth_checkpoint_close(encoder->checkpoint);
+    encoder->checkpoint = NULL;
+    return BERTH_OK;
+}
+
 char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,
                            size_t size)
 {

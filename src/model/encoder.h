@@ -88,6 +88,10 @@ void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_
 /* The bytes of one weight may leave resident memory; all views stay valid. */
 void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor);
 
+/* Lets go of the weight files, once everything else was packed: the word embedding moves into memory of the encoder's own, as it is stored,
+ * and all other views die. From then on nothing that happens to the files can reach this process. */
+enum berth_status berth_encoder_settle(struct berth_encoder *encoder, struct berth_error *err);
+
 /* "tensor 'NAME' of model.safetensors" for messages; returns text. */
 char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,
                            size_t size);

@@ -143,7 +143,7 @@ static enum berth_status read_config_if_any(struct berth_model *model, const str
     char *path = berth_path_join(model->name, "config.json");
     if (!path)
         return berth_fail_memory(err, "a path", strlen(model->name));
-    enum berth_status status = berth_file_exists(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
+    enum berth_status status = berth_path_present(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
     berth_free(path);
     if (status == BERTH_UNSUPPORTED) {
         remark(model, options, "the model's length limit is not known: %s", err->message);

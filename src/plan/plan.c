@@ -137,7 +137,7 @@ static void add_embedding(struct builder *b)
     struct berth_plan *plan = b->plan;
     const struct berth_encoder *encoder = plan->encoder;
     bool projected = encoder->project.weight.elements != 0;
-    copy_into(b, &encoder->word_embedding, NULL); /* checked, but gathered where it lies */
+    copy_into(b, &encoder->word_embedding, NULL); /* checked, but gathered as it is stored */
     plan->position_embedding = add_copy(b, &encoder->position_embedding);
     plan->type_embedding = add_copy(b, &encoder->type_embedding);
     plan->embedding_gamma = add_copy(b, &encoder->embedding_norm.gamma);
@@ -345,6 +345,7 @@ enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct ber
     b.packing = true;
     walk(&b);
     BERTH_TRY(b.status);
+    BERTH_TRY(berth_encoder_settle(encoder, err));
     berth_packer_clear(&b.packer);
     *out = plan;
     return BERTH_OK;

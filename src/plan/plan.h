@@ -76,7 +76,7 @@ struct berth_plan {
     struct berth_encoder *encoder; /* owned: it keeps the embedding view alive */
 };
 
-/* Builds the plan. Takes the encoder, also on failure. `team` (may be NULL) shares the packing. Weights that
+/* Builds the plan. Takes the encoder, also on failure, and lets go of its files (berth_encoder_settle). `team` (may be NULL) shares the packing. Weights that
  * are not finite are refused by name. Stored weights leave resident memory as they are packed, so that a
  * model is in memory once. */
 enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct berth_kernels *kernels,

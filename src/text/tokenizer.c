@@ -190,7 +190,7 @@ static enum berth_status read_optional(struct berth_tokenizer_source *source, co
     char *path = berth_path_join(directory, name);
     if (!path)
         return berth_fail_memory(err, name, strlen(directory));
-    const enum berth_status status = berth_file_exists(path) ? read(source, path, err) : BERTH_OK;
+    const enum berth_status status = berth_path_present(path) ? read(source, path, err) : BERTH_OK;
     berth_free(path);
     return status;
 }

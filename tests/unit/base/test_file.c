@@ -211,10 +211,32 @@ static void atomic_open_where_nothing_can_be_written_is_refused(void **state)
     assert_non_null(strstr(err.message, "none/a: cannot write beside it"));
     berth_atomic_abort(&file);
     assert_int_equal(mkdir(at("folder"), 0777), 0);
-    assert_int_equal(berth_atomic_open(at("folder"), &file, &err), BERTH_OK);
-    assert_int_equal(berth_atomic_commit(&file, &err), BERTH_IO);
+    assert_int_equal(berth_atomic_open(at("folder"), &file, &err), BERTH_IO);
     assert_non_null(strstr(err.message, "directory"));
     assert_int_equal(count_files(), 1);
+}
+
+static void atomic_open_follows_links_and_keeps_permissions(void **state)
+{
+    (void)state;
+    struct berth_atomic_file file;
+    struct stat info;
+    char target[256];
+    put(at("real"), "old");
+    snprintf(target, sizeof target, "%s", at("real"));
+    assert_int_equal(chmod(target, 0640), 0);
+    assert_int_equal(symlink(target, at("link")), 0);
+    assert_int_equal(berth_atomic_open(at("link"), &file, NULL), BERTH_OK);
+    fputs("new", file.stream);
+    assert_int_equal(berth_atomic_commit(&file, NULL), BERTH_OK);
+    check_content(target, "new");
+    assert_true(lstat(at("link"), &info) == 0 && S_ISLNK(info.st_mode));
+    assert_true(stat(target, &info) == 0 && (info.st_mode & 07777) == 0640);
+    /* What is no regular file is written as it stands. */
+    assert_int_equal(berth_atomic_open("/dev/null", &file, NULL), BERTH_OK);
+    assert_null(file.temporary);
+    assert_int_equal(berth_atomic_commit(&file, NULL), BERTH_OK);
+    assert_true(stat("/dev/null", &info) == 0 && S_ISCHR(info.st_mode));
 }
 
 /* A limit on the size of files stands for a full disk: unlike one, it needs no privilege. */
@@ -263,6 +285,7 @@ int main(void)
         IN_FOLDER(atomic_abort_leaves_the_old_file),
         IN_FOLDER(atomic_two_writers_at_once_do_not_meet),
         IN_FOLDER(atomic_open_where_nothing_can_be_written_is_refused),
+        IN_FOLDER(atomic_open_follows_links_and_keeps_permissions),
         IN_FOLDER(atomic_write_beyond_what_fits_leaves_the_old_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
