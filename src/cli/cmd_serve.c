@@ -58,6 +58,7 @@ static int serve_until_signal(struct berth_server_options *options)
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
     struct berth_error err;
@@ -67,7 +68,8 @@ static int serve_until_signal(struct berth_server_options *options)
     printf("listening on http://%s:%u\n", options->host, berth_server_port(server));
     fflush(stdout);
     int signal_number;
-    sigwait(&ends, &signal_number);
+    while (sigwait(&ends, &signal_number) == 0 && signal_number == SIGHUP)
+        fputs("berth serve: SIGHUP: this version cannot re-read its models; restart it for that\n", stderr);
     berth_server_stop(server);
     return CLI_OK;
 }

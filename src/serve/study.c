@@ -109,11 +109,11 @@ static json_t *read_texts(struct berth_request *request)
     if (count > 0 && bad == count)
         return texts;
     if (!json_is_array(texts))
-        berth_reply_error(&request->reply, 400, "the body is not a list of texts");
+        berth_reply_error(&request->reply, 422, "the body is not a list of texts");
     else if (count == 0)
         berth_reply_error(&request->reply, 400, "the list of texts is empty");
     else
-        berth_reply_error(&request->reply, 400, "item %zu of the list is not a text", bad);
+        berth_reply_error(&request->reply, 422, "item %zu of the list is not a text", bad);
     json_decref(texts);
     return NULL;
 }

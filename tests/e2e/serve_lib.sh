@@ -3,6 +3,7 @@ server=
 
 # start_server ARGUMENTS...: sets $server (process) and $url; ends the test when it does not listen.
 start_server() {
+    : >"$work/listening" # the address of a server before this one must not be taken for this one's
     "$berth" serve --port 0 --quiet "$@" >"$work/listening" 2>"$work/server" </dev/null &
     server=$!
     trap 'kill -KILL $server 2>/dev/null; rm -rf "$work"' EXIT

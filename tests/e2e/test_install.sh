@@ -24,7 +24,7 @@ eval cc -std=c17 -Wall -Wextra -Werror -o shared classify.c "$(pkg-config --cfla
 LD_LIBRARY_PATH="$library" ./shared random:bert-tiny >shared.out || fail "the example with the shared library"
 # libberth.a with the libraries it stands on as the system has them (not all of those come as archives).
 eval cc -std=c17 -o static classify.c "$(pkg-config --cflags berth)" "'$library/libberth.a'" \
-    "$(pkg-config --libs jansson libutf8proc libmicrohttpd)" -lm -lpthread -ldl
+    "$(pkg-config --static --libs-only-l berth | sed 's/-lberth//')"
 ./static random:bert-tiny >static.out || fail "the example with the static library"
 grep -Eq '^LABEL_[01] 0\.[0-9]{4}$' shared.out || fail "unexpected answer: $(cat shared.out)"
 cmp shared.out static.out || fail "shared and static answer differently"
