@@ -4,23 +4,31 @@
 #include "base/checked.h"
 #include "kernels/list.h"
 
-#define LEVEL(suffix, level, tile, nr)                                    \
-    {                                                                     \
-        .isa = level,                                                     \
-        .gemm_f32_name = "f32_gemm_" tile "__" #suffix,                   \
-        .gemm_f32_nr = nr,                                                \
-        .pack_f32 = berth_k_f32_pack__##suffix,                           \
-        .gemm_f32_scratch = berth_k_f32_gemm_scratch__##suffix,           \
-        .gemm_f32 = berth_k_f32_gemm__##suffix,                           \
-        .attention_f32_name = "f32_attention__" #suffix,                  \
-        .attention_f32_scratch = berth_k_f32_attention_scratch__##suffix, \
-        .attention_f32 = berth_k_f32_attention__##suffix,                 \
-        .layernorm_f32 = berth_k_f32_layernorm__##suffix,                 \
-        .add3_f32 = berth_k_f32_add3__##suffix,                           \
-        .act_f32 = berth_k_f32_act__##suffix,                             \
-        .widen_f16 = berth_k_f16_widen__##suffix,                         \
-        .widen_bf16 = berth_k_bf16_widen__##suffix,                       \
-        .all_finite_f32 = berth_k_f32_all_finite__##suffix,               \
+#define LEVEL(f, s, level, tile, nr, s8_tile)                        \
+    {                                                                \
+        .isa = level,                                                \
+        .gemm_f32_name = "f32_gemm_" tile "__" #f,                   \
+        .gemm_f32_nr = nr,                                           \
+        .pack_f32 = berth_k_f32_pack__##f,                           \
+        .gemm_f32_scratch = berth_k_f32_gemm_scratch__##f,           \
+        .gemm_f32 = berth_k_f32_gemm__##f,                           \
+        .attention_f32_name = "f32_attention__" #f,                  \
+        .attention_f32_scratch = berth_k_f32_attention_scratch__##f, \
+        .attention_f32 = berth_k_f32_attention__##f,                 \
+        .layernorm_f32 = berth_k_f32_layernorm__##f,                 \
+        .add3_f32 = berth_k_f32_add3__##f,                           \
+        .act_f32 = berth_k_f32_act__##f,                             \
+        .widen_f16 = berth_k_f16_widen__##f,                         \
+        .widen_bf16 = berth_k_bf16_widen__##f,                       \
+        .all_finite_f32 = berth_k_f32_all_finite__##f,               \
+        .dense_f32 = berth_k_f32_dense__##f,                         \
+        .gemm_s8_name = "s8_gemm_" s8_tile "__" #s,                  \
+        .attention_s8_name = "s8_attention__" #s,                    \
+        .quantize_s8 = berth_k_s8_quantize__##f,                     \
+        .pack_s8 = berth_k_s8_pack__##f,                             \
+        .gemm_s8 = berth_k_s8_gemm__##s,                             \
+        .attention_s8_scratch = berth_k_s8_attention_scratch__##s,   \
+        .attention_s8 = berth_k_s8_attention__##s,                   \
     },
 
 static const struct berth_kernels levels[] = {BERTH_KERNEL_LEVELS(LEVEL)};
@@ -44,4 +52,16 @@ size_t berth_gemm_f32_packed(const struct berth_kernels *kernels, size_t n, size
         return SIZE_MAX / 4;
     }
     return floats;
+}
+
+size_t berth_gemm_s8_packed(size_t n, size_t k)
+{
+    size_t columns, rows, bytes;
+    if (!berth_add(n, BERTH_PANEL_COLUMNS - 1, &columns) || !berth_add(k, BERTH_TILE_BYTES - 1, &rows) ||
+        !berth_mul(columns / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS, rows / BERTH_TILE_BYTES * BERTH_TILE_BYTES,
+                   &bytes) ||
+        bytes > SIZE_MAX / 4) {
+        return SIZE_MAX / 4;
+    }
+    return bytes;
 }

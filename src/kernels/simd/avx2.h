@@ -11,6 +11,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 typedef __m256 vf;
+typedef int32_t vi __attribute__((vector_size(32)));
 
 /* A tile of a matrix product holds 12 sums, 2 columns of weights and 1 broadcast: 15 of 16 registers. Tiles
  * of fewer than PREFETCH_ROWS rows do not ask for weights ahead (tile.h). A packed block of rows, at most
@@ -94,6 +95,15 @@ ALWAYS_INLINE vf vf_scale(vf x, vf n)
     return x * first * second;
 }
 
+/* The sum of WIDE = 16 elements, in one order at every level: halves are added until one is left. */
+ALWAYS_INLINE float vf_sum_wide(const vf *x)
+{
+    const __m256 eight = _mm256_add_ps(x[0], x[1]);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 ALWAYS_INLINE float vf_sum(vf x)
 {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -118,6 +128,48 @@ ALWAYS_INLINE vf vf_of_bf16(const uint16_t *p)
 {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* The larger of `most` (of no sign) and |x|; a NaN is larger than anything. */
+ALWAYS_INLINE vf vf_most(vf most, vf x)
+{
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(most), _mm256_castps_si256(vf_abs(x))));
+}
+
+/* To the nearest integer, ties to even; |x| below 2^22. */
+ALWAYS_INLINE vi vi_round(vf x)
+{
+    return (vi)_mm256_cvtps_epi32(x);
+}
+
+ALWAYS_INLINE vf vf_of_int(vi x)
+{
+    return _mm256_cvtepi32_ps((__m256i)x);
+}
+
+ALWAYS_INLINE vi vi_set(int32_t x)
+{
+    return (vi)_mm256_set1_epi32(x);
+}
+
+ALWAYS_INLINE vi vi_load(const int32_t *p)
+{
+    return (vi)_mm256_loadu_si256((const __m256i *)p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)p, (__m256i)x);
+}
+
+/* The low byte of every element. */
+ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
+{
+    const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i bytes = _mm256_shuffle_epi8((__m256i)x, low);
+    const __m128i all = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64((__m128i *)p, all);
 }
 
 #endif
