@@ -61,6 +61,21 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
     return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
 }
 
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
+static void choose_precision(struct berth_model *model, const struct berth_options *options)
+{
+    bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
+    if (model->precision == BERTH_PRECISION_AUTO)
+        model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
+    else if (model->precision == BERTH_PRECISION_BF16 && !hardware)
+        remark(model, options, "bf16 is computed by %s: without bf16 instructions it saves memory, but no time", model->kernels->gemm_bf16_name);
+}
+
+static enum berth_number number_of(enum berth_precision precision)
+{
+    return precision == BERTH_PRECISION_INT8 ? BERTH_NUMBER_S8 : precision == BERTH_PRECISION_BF16 ? BERTH_NUMBER_BF16 : BERTH_NUMBER_F32;
+}
+
 static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
 {
     berth_cpu_detect(&model->cpu);
@@ -78,6 +93,7 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
         }
     }
     model->kernels = berth_kernels_select(level);
+    choose_precision(model, options);
     const char *wrong = berth_kernels_self_test(model->kernels);
     if (wrong && strcmp(wrong, "memory") == 0)
         return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
@@ -86,14 +102,13 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
     return BERTH_OK;
 }
 
-static enum berth_status check_precision(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status check_runtime(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
 {
     if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
         return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native", berth_runtime_name(options->runtime));
-    if (options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_INT8)
-        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is not part of this version; use fp32", berth_precision_name(options->precision));
-    if (options->precision == BERTH_PRECISION_AUTO)
-        remark(model, options, "precision auto is fp32: this version has no bf16 kernels");
+    model->precision = options->precision;
+    if (options->precision == BERTH_PRECISION_DEFAULT)
+        model->precision = BERTH_PRECISION_FP32;
     return BERTH_OK;
 }
 
@@ -129,7 +144,11 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
         BERTH_TRY(berth_encoder_random(model->name + strlen(random_prefix), &encoder, err));
     else
         BERTH_TRY(berth_encoder_open(model->name, &encoder, err));
-    status = berth_plan_new(encoder, model->kernels, team, &model->plan, err);
+    const struct berth_plan_options wanted = {
+        .number = number_of(model->precision),
+        .l2 = model->cpu.l2,
+    };
+    status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
 fail:
     berth_team_free(team);
     return status;
@@ -204,7 +223,7 @@ static void fill_info(struct berth_model *model)
         .has_head = model->plan && model->plan->encoder->has_head,
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
-        .precision = "fp32",
+        .precision = berth_precision_name(model->precision),
         .runtime = "native",
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
@@ -244,7 +263,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
     BERTH_TRY(check_form(name, err));
-    BERTH_TRY(check_precision(model, options, err));
+    BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
     if (options->tokenizer_only)
         BERTH_TRY(read_config_if_any(model, options, err));

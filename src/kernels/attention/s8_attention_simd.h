@@ -149,7 +149,7 @@ static void score(const struct attention *w, size_t rows, const float *scales)
     _Alignas(64) int32_t sums[S8_ROWS * S8_SUMS];
     for (size_t j0 = 0; j0 < w->t_columns; j0 += S8_SUMS) {
         const size_t columns = berth_min(S8_SUMS, w->t_columns - j0);
-        const struct s8_operands operands = {
+        const struct tiled_operands operands = {
             .a = w->queries,
             .panels = w->keys + j0 * w->d_bytes,
             .panel_bytes = BERTH_PANEL_COLUMNS * w->d_bytes,
@@ -190,7 +190,7 @@ static void average(const struct attention *w, const struct berth_attention_f32 
     _Alignas(64) int32_t sums[S8_ROWS * S8_SUMS];
     for (size_t c0 = 0; c0 < w->d; c0 += S8_SUMS) {
         const size_t columns = berth_min(S8_SUMS, w->d - c0);
-        const struct s8_operands operands = {
+        const struct tiled_operands operands = {
             .a = w->powers,
             .panels = w->values + c0 * w->t_bytes,
             .panel_bytes = BERTH_PANEL_COLUMNS * w->t_bytes,

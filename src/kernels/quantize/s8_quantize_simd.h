@@ -24,6 +24,15 @@ void KERNEL(s8_quantize)(uint8_t *tiled, float *scale, const float *x, size_t ro
     }
 }
 
+void KERNEL(s8_dequantize)(float *out, const uint8_t *tiled, float scale, size_t row, size_t n)
+{
+    const uint8_t *in = tiled + berth_tiled_offset(row, 0, berth_tiled_row(n));
+    for (size_t i = 0; i < n; i += LANES) {
+        const vi steps = vi_load_bytes(in + i / BERTH_TILE_BYTES * (BERTH_TILE_ROWS * BERTH_TILE_BYTES) + i % BERTH_TILE_BYTES);
+        store_at(out, vf_of_int(steps - vi_set(128)) * vf_set(scale), i, n);
+    }
+}
+
 /* One column of a panel from row w[k]; returns the sum of its numbers. */
 static int32_t pack_column(int8_t *column, const float *w, size_t k, float inverse)
 {

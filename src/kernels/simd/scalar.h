@@ -142,11 +142,25 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi x)
     memcpy(p, &x, sizeof x);
 }
 
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi){p[0], p[1], p[2], p[3]};
+}
+
 /* The low byte of every element. */
 ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
 {
     for (size_t i = 0; i < LANES; i++)
         p[i] = (uint8_t)x[i];
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        const uint16_t half = (uint16_t)x[i];
+        memcpy(p + 2 * i, &half, sizeof half);
+    }
 }
 
 #endif
