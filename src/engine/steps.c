@@ -46,7 +46,8 @@ static void complete_rows(const struct berth_stage *stage, enum berth_slot slot,
     size_t width = plan->slot_width[slot];
     const float *values = stage->slot[slot] + row * width;
     if (plan->slot_number[slot] == BERTH_NUMBER_S8)
-        plan->kernels->quantize_s8(stage->twin[slot], stage->scales[slot] + row, values, row, rows, width, width);
+        plan->kernels->quantize_s8(stage->twin[slot], stage->scales[slot] + row, values, row, rows, width,
+                                   width);
     else if (plan->slot_number[slot] == BERTH_NUMBER_BF16)
         plan->kernels->round_bf16(stage->twin[slot], values, row, rows, width, width);
 }
@@ -195,8 +196,8 @@ static void multiply_unpacked(const struct linear_job *job, const struct linear_
 {
     const struct berth_step *step = job->step;
     const float *in = job->stage->slot[step->in] + piece->row * piece->in_stride;
-    job->stage->plan->kernels->dense_f32(piece->out, in, piece->weights.data, piece->bias, piece->rows, piece->columns,
-                                         step->k, piece->out_stride, piece->in_stride);
+    job->stage->plan->kernels->dense_f32(piece->out, in, piece->weights.data, piece->bias, piece->rows,
+                                         piece->columns, step->k, piece->out_stride, piece->in_stride);
 }
 
 static void linear_piece(void *context, size_t index, size_t member)
@@ -231,8 +232,8 @@ static void linear_piece(void *context, size_t index, size_t member)
     }
 }
 
-/* Rows of a block whose results are to be read again at once (for LayerNorm, for their twin) and should still be in
- * the second-level cache then. */
+/* Rows of a block whose results are to be read again at once (for LayerNorm, for their twin) and should still
+ * be in the second-level cache then. */
 static size_t rows_near(const struct linear_job *job)
 {
     const struct berth_plan *plan = job->stage->plan;
@@ -240,14 +241,15 @@ static size_t rows_near(const struct linear_job *job)
     return berth_max(plan->l2 * 3 / 4 / row_bytes / BERTH_TILE_ROWS, 1) * BERTH_TILE_ROWS;
 }
 
-/* fp32: one piece on one thread, since the kernel blocks for the caches itself. Else a few for each thread: rows
- * first, since pieces side by side prepare the same rows again; columns where rows are few. In rows of tiles, where
- * operands are tiled. */
+/* fp32: one piece on one thread, since the kernel blocks for the caches itself. Else a few for each thread:
+ * rows first, since pieces side by side prepare the same rows again; columns where rows are few. In rows of
+ * tiles, where operands are tiled. */
 static void cut(struct linear_job *job, const struct berth_stage *stage, double operations)
 {
     const struct berth_matrix *weights = &job->step->weights;
     bool tiled = weights->number != BERTH_NUMBER_F32;
-    size_t nr = berth_matrix_step(stage->plan->kernels, weights->number), panels = divide_up(job->step->n, nr);
+    size_t nr = berth_matrix_step(stage->plan->kernels, weights->number),
+           panels = divide_up(job->step->n, nr);
     size_t blocks = 1, groups = 1;
     if (stage->threads > 1 && operations >= SHARE_OPERATIONS && !weights->unpacked) {
         size_t wanted =
@@ -391,8 +393,9 @@ size_t berth_stage_scratch(const struct berth_plan *plan, size_t max_tokens)
 {
     const struct berth_kernels *kernels = plan->kernels;
     size_t longest = berth_min(plan->max_positions, max_tokens);
-    size_t attention = plan->number == BERTH_NUMBER_S8 ? kernels->attention_s8_scratch(longest, plan->head_size)
-                                                       : kernels->attention_f32_scratch(longest, plan->head_size);
+    size_t attention = plan->number == BERTH_NUMBER_S8
+                           ? kernels->attention_s8_scratch(longest, plan->head_size)
+                           : kernels->attention_f32_scratch(longest, plan->head_size);
     size_t floats = berth_max(attention, plan->embedding);
     for (size_t i = 0; i < plan->step_count; i++)
         if (plan->steps[i].kind == BERTH_STEP_LINEAR && plan->steps[i].weights.number == BERTH_NUMBER_F32)

@@ -405,7 +405,8 @@ static enum berth_status keep_word_embedding(struct berth_encoder *encoder, stru
     return BERTH_OK;
 }
 
-enum berth_status berth_encoder_settle(struct berth_encoder *encoder, bool keep_words, struct berth_error *err)
+enum berth_status berth_encoder_settle(struct berth_encoder *encoder, bool keep_words,
+                                       struct berth_error *err)
 {
     if (encoder->memory)
         return BERTH_OK;

@@ -26,13 +26,14 @@ size_t berth_matrix_bytes(const struct berth_kernels *kernels, enum berth_number
     return floats > SIZE_MAX / 16 ? SIZE_MAX / 4 : floats * sizeof(float);
 }
 
-struct berth_matrix berth_matrix_columns(const struct berth_matrix *matrix, const struct berth_kernels *kernels,
-                                         size_t first, size_t count)
+struct berth_matrix berth_matrix_columns(const struct berth_matrix *matrix,
+                                         const struct berth_kernels *kernels, size_t first, size_t count)
 {
     struct berth_matrix view = *matrix;
     view.n = count;
     if (matrix->data)
-        view.data = (unsigned char *)matrix->data + berth_matrix_bytes(kernels, matrix->number, first, matrix->k);
+        view.data =
+            (unsigned char *)matrix->data + berth_matrix_bytes(kernels, matrix->number, first, matrix->k);
     if (matrix->scale) {
         view.scale += first;
         view.offset += first;

@@ -27,7 +27,7 @@ size_t berth_matrix_step(const struct berth_kernels *kernels, enum berth_number 
 size_t berth_matrix_bytes(const struct berth_kernels *kernels, enum berth_number number, size_t n, size_t k);
 
 /* Columns [first, first + count) as a matrix; `first` is a multiple of berth_matrix_step. */
-struct berth_matrix berth_matrix_columns(const struct berth_matrix *matrix, const struct berth_kernels *kernels,
-                                         size_t first, size_t count);
+struct berth_matrix berth_matrix_columns(const struct berth_matrix *matrix,
+                                         const struct berth_kernels *kernels, size_t first, size_t count);
 
 #endif

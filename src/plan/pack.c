@@ -19,7 +19,7 @@ struct pack_job {
     const struct berth_tensor *weight;
     const struct berth_matrix *matrix; /* packed for a product */
     float *copy;                       /* as they are */
-    uint8_t *tiled;                    /* int8 rows, with their scales */
+    uint8_t *tiled;                    /* int8 rows with their scales, bf16 rows without */
     float *scale;
     size_t n, k, rows; /* rows of a piece */
     atomic_bool broken;
@@ -64,8 +64,8 @@ static const float *read_tile(const struct pack_job *job, size_t first, size_t c
     return tile;
 }
 
-static void pack_columns(const struct berth_kernels *kernels, const struct berth_matrix *matrix, const float *rows,
-                         size_t n0, size_t count)
+static void pack_columns(const struct berth_kernels *kernels, const struct berth_matrix *matrix,
+                         const float *rows, size_t n0, size_t count)
 {
     const size_t k = matrix->k;
     if (matrix->number == BERTH_NUMBER_S8)
@@ -90,8 +90,10 @@ static void pack_piece(void *context, size_t piece, size_t member)
         atomic_store_explicit(&job->broken, true, memory_order_relaxed);
     if (job->matrix)
         pack_columns(kernels, job->matrix, rows, n0, count);
-    else if (job->tiled)
+    else if (job->scale)
         kernels->quantize_s8(job->tiled, job->scale + n0, rows, n0, count, job->k, job->k);
+    else if (job->tiled)
+        kernels->round_bf16(job->tiled, rows, n0, count, job->k, job->k);
     else if (job->copy && rows != tile)
         memcpy(tile, rows, count * job->k * sizeof(float));
 }
@@ -127,19 +129,21 @@ enum berth_status berth_pack_matrix(struct berth_packer *packer, const struct be
         .packer = packer, .weight = weight, .matrix = matrix, .n = weight->shape[0], .k = weight->shape[1]};
     size_t step = matrix->number == BERTH_NUMBER_F32 ? packer->kernels->gemm_f32_nr : BERTH_PANEL_COLUMNS;
     if (matrix->number == BERTH_NUMBER_S8 && job.k > BERTH_S8_K_MAX)
-        return berth_fail(err, BERTH_UNSUPPORTED, "a weight of %zu columns is too wide for int8 (at most %d); use fp32",
-                          job.k, BERTH_S8_K_MAX);
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "a weight of %zu columns is too wide for int8 (at most %d); use fp32", job.k,
+                          BERTH_S8_K_MAX);
     job.rows = piece_rows(packer, job.k, step);
     return run_job(&job, err);
 }
 
-enum berth_status berth_pack_rows_s8(struct berth_packer *packer, const struct berth_tensor *weight, uint8_t *tiled,
-                                     float *scale, struct berth_error *err)
+enum berth_status berth_pack_rows(struct berth_packer *packer, const struct berth_tensor *weight,
+                                  enum berth_number number, uint8_t *tiled, float *scale,
+                                  struct berth_error *err)
 {
     struct pack_job job = {.packer = packer,
                            .weight = weight,
                            .tiled = tiled,
-                           .scale = scale,
+                           .scale = number == BERTH_NUMBER_S8 ? scale : NULL,
                            .n = weight->shape[0],
                            .k = weight->shape[1]};
     job.rows = piece_rows(packer, job.k, BERTH_TILE_ROWS);

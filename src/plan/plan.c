@@ -46,7 +46,8 @@ static struct berth_matrix new_matrix(struct builder *b, enum berth_number numbe
     return matrix;
 }
 
-static void pack_matrix(struct builder *b, const struct berth_tensor *weight, const struct berth_matrix *matrix)
+static void pack_matrix(struct builder *b, const struct berth_tensor *weight,
+                        const struct berth_matrix *matrix)
 {
     if (b->packing && b->status == BERTH_OK)
         b->status = berth_pack_matrix(&b->packer, weight, matrix, b->err);
@@ -96,8 +97,8 @@ static struct berth_step *add_linear(struct builder *b, struct berth_step step, 
     return add_step(b, &step, name);
 }
 
-/* The classifier has few columns: its product takes no time, and in fp32 it costs no accuracy. Where int8 promises
- * the same bits at every level it goes unpacked. */
+/* The classifier has few columns: its product takes no time, and in fp32 it costs no accuracy. Where int8
+ * promises the same bits at every level it goes unpacked. */
 static void add_classifier(struct builder *b, struct berth_step step, const struct berth_linear *linear)
 {
     if (b->plan->number != BERTH_NUMBER_S8) {
@@ -168,14 +169,17 @@ static enum berth_epilogue_act epilogue_of(enum berth_activation act)
 static void add_words(struct builder *b, const struct berth_tensor *word)
 {
     struct berth_plan *plan = b->plan;
-    if (plan->number != BERTH_NUMBER_S8) {
+    size_t row = word->shape[1] * (plan->number == BERTH_NUMBER_S8 ? 1 : 2);
+    if (plan->number == BERTH_NUMBER_F32) {
         copy_into(b, word, NULL);
         return;
     }
-    plan->word_tiled = take(b, berth_tiled_size(word->shape[0], berth_tiled_row(word->shape[1])), 1);
-    plan->word_scale = take(b, word->shape[0], sizeof(float));
+    plan->word_tiled = take(b, berth_tiled_size(word->shape[0], berth_tiled_row(row)), 1);
+    if (plan->number == BERTH_NUMBER_S8)
+        plan->word_scale = take(b, word->shape[0], sizeof(float));
     if (b->packing && b->status == BERTH_OK)
-        b->status = berth_pack_rows_s8(&b->packer, word, plan->word_tiled, plan->word_scale, b->err);
+        b->status =
+            berth_pack_rows(&b->packer, word, plan->number, plan->word_tiled, plan->word_scale, b->err);
 }
 
 static void add_embedding(struct builder *b)
@@ -219,7 +223,8 @@ static void add_layer(struct builder *b, int index, enum berth_step_when when)
     out.in = BERTH_SLOT_CONTEXT;
     out.out = BERTH_SLOT_X;
     out.residual = true;
-    set_norm(b, add_linear(b, out, "attention output", b->plan->number, &layer->attention_out), &layer->attention_norm);
+    set_norm(b, add_linear(b, out, "attention output", b->plan->number, &layer->attention_out),
+             &layer->attention_norm);
 
     struct berth_step widen = step;
     widen.in = BERTH_SLOT_X;
@@ -232,7 +237,8 @@ static void add_layer(struct builder *b, int index, enum berth_step_when when)
     narrow.out = BERTH_SLOT_X;
     narrow.residual = true;
     narrow.hidden_state = true;
-    set_norm(b, add_linear(b, narrow, "feed-forward out", b->plan->number, &layer->ffn_out), &layer->ffn_norm);
+    set_norm(b, add_linear(b, narrow, "feed-forward out", b->plan->number, &layer->ffn_out),
+             &layer->ffn_norm);
 }
 
 static void add_first(struct builder *b, enum berth_step_when when, int layer)
@@ -421,16 +427,27 @@ bool berth_step_runs(const struct berth_step *step, bool first_only)
     return step->when == BERTH_WHEN_ALWAYS || (step->when == BERTH_WHEN_FIRST_ONLY) == first_only;
 }
 
+static void widen_tiled_row(const struct berth_plan *plan, size_t id, float *out)
+{
+    enum { CHUNK = BERTH_TILE_BYTES / 2 };
+    size_t e = plan->embedding, row_bytes = berth_tiled_row(2 * e);
+    for (size_t i = 0; i < e; i += CHUNK) {
+        const uint8_t *row = plan->word_tiled + berth_tiled_offset(id, 2 * i, row_bytes);
+        plan->kernels->widen_bf16(out + i, (const uint16_t *)(const void *)row, berth_min(CHUNK, e - i));
+    }
+}
+
 const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *scratch)
 {
     const struct berth_tensor *word = plan->word_embedding;
-    if (plan->word_tiled) {
+    if (plan->word_scale)
         plan->kernels->dequantize_s8(scratch, plan->word_tiled, plan->word_scale[id], id, plan->embedding);
-        return scratch;
-    }
-    if (word->dtype == BERTH_DTYPE_F32 && (uintptr_t)word->data % sizeof(float) == 0)
+    else if (plan->word_tiled)
+        widen_tiled_row(plan, id, scratch);
+    else if (word->dtype == BERTH_DTYPE_F32 && (uintptr_t)word->data % sizeof(float) == 0)
         return (const float *)word->data + id * plan->embedding;
-    berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
+    else
+        berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
     return scratch;
 }
 
@@ -470,7 +487,8 @@ static bool place_slot(const struct berth_plan *plan, enum berth_slot slot, size
         return false; /* more than all of it */
     place->values = begin;
     place->twin = begin + berth_arena_need(rows * width, sizeof(float));
-    place->scales = place->twin + berth_arena_need(berth_tiled_size(rows, berth_plan_twin_row(plan, slot)), 1);
+    place->scales =
+        place->twin + berth_arena_need(berth_tiled_size(rows, berth_plan_twin_row(plan, slot)), 1);
     *end = place->scales;
     if (plan->slot_number[slot] == BERTH_NUMBER_S8)
         *end += berth_arena_need(rows, sizeof(float));
@@ -501,6 +519,14 @@ size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t
 size_t berth_plan_weight_bytes(const struct berth_plan *plan)
 {
     return plan->packed.size + (plan->word_tiled ? 0 : plan->word_embedding->bytes);
+}
+
+/* Of a number of the word embedding. */
+static double word_bytes(const struct berth_plan *plan)
+{
+    if (plan->number == BERTH_NUMBER_F32)
+        return (double)berth_dtype_size(plan->word_embedding->dtype);
+    return plan->number == BERTH_NUMBER_S8 ? 1 : 2;
 }
 
 static double matrix_bytes(const struct berth_step *step)
@@ -535,14 +561,15 @@ static const char *linear_kernel(const struct berth_plan *plan, const struct ber
 struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
                                        size_t texts, size_t length)
 {
+    static const char *const embed_kernels[] = {"f32_embed_layernorm", "bf16_embed_layernorm",
+                                                "s8_embed_layernorm"};
     double rows = step->per_text ? (double)texts : (double)texts * (double)length;
     double n = (double)step->n, k = (double)step->k;
     struct berth_step_cost cost = {.kernel = "copy"};
     switch (step->kind) {
         case BERTH_STEP_EMBED:
-            cost.kernel = plan->word_tiled ? "s8_embed_layernorm" : "f32_embed_layernorm";
-            cost.weight_bytes =
-                rows * n * (plan->word_tiled ? 1 : (double)berth_dtype_size(plan->word_embedding->dtype));
+            cost.kernel = embed_kernels[plan->number];
+            cost.weight_bytes = rows * n * word_bytes(plan);
             cost.operations = rows * n * 8; /* two additions and a LayerNorm */
             break;
         case BERTH_STEP_LINEAR:

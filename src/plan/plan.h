@@ -62,7 +62,7 @@ struct berth_step {
 
 /* What a plan is made for. */
 struct berth_plan_options {
-    enum berth_number number; /* of the products; S8 also stores the word embedding in int8 */
+    enum berth_number number; /* of the products; the word embedding is stored in them too */
     size_t l2;                /* bytes of a core's second-level cache; 0: 1 MiB */
 };
 
@@ -73,16 +73,16 @@ struct berth_plan {
     size_t hidden, embedding, heads, head_size, ffn, layers,
         labels;                                        /* C, E, H, D, F, L; labels 0 without a head */
     size_t max_positions, vocab_size, type_vocab_size; /* type_vocab_size 0: types are not read */
-    size_t part;                                   /* C padded to whole panels: columns of one of q, k, v */
-    size_t slot_width[BERTH_SLOT_COUNT];           /* floats of a row; 0: unused */
-    /* The numbers that products read a slot in: F32, or else the slot has a twin, which every step that completes
-     * rows of the slot fills with them, rounded. */
+    size_t part;                         /* C padded to whole panels: columns of one of q, k, v */
+    size_t slot_width[BERTH_SLOT_COUNT]; /* floats of a row; 0: unused */
+    /* The numbers that products read a slot in: F32, or else the slot has a twin, which every step that
+     * completes rows of the slot fills with them, rounded. */
     enum berth_number slot_number[BERTH_SLOT_COUNT];
-    const struct berth_tensor *word_embedding;     /* [V, E], gathered row by row; its data in F32 plans only */
-    uint8_t *word_tiled;                           /* the same in int8, tiled, with a scale for each row */
-    float *word_scale;
-    const float *position_embedding;               /* [P, E] */
-    const float *type_embedding;                   /* [type_vocab_size, E] or NULL */
+    const struct berth_tensor *word_embedding; /* [V, E], gathered row by row; its data in F32 plans only */
+    uint8_t *word_tiled;                       /* the same in int8 or bf16, tiled */
+    float *word_scale;                         /* [V] in int8 */
+    const float *position_embedding;           /* [P, E] */
+    const float *type_embedding;               /* [type_vocab_size, E] or NULL */
     const float *embedding_gamma, *embedding_beta; /* [E] */
     float eps;
     struct berth_step *steps; /* owned */
@@ -91,9 +91,10 @@ struct berth_plan {
     struct berth_encoder *encoder; /* owned: it keeps the embedding view alive */
 };
 
-/* Builds the plan. Takes the encoder, also on failure, and lets go of its files (berth_encoder_settle). `options` may
- * be NULL: fp32. `team` (may be NULL) shares the packing. Weights that are not finite are refused by name. Stored
- * weights leave resident memory as they are packed, so that a model is in memory once. */
+/* Builds the plan. Takes the encoder, also on failure, and lets go of its files (berth_encoder_settle).
+ * `options` may be NULL: fp32. `team` (may be NULL) shares the packing. Weights that are not finite are
+ * refused by name. Stored weights leave resident memory as they are packed, so that a model is in memory
+ * once. */
 enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct berth_kernels *kernels,
                                  const struct berth_plan_options *options, struct berth_team *team,
                                  struct berth_plan **plan, struct berth_error *err);
@@ -115,9 +116,9 @@ struct berth_place {
     size_t scales; /* float [rows], of a twin in int8 */
 };
 
-/* Bytes of workspace for a batch of that many tokens and texts (per-thread scratch is the engine's), and where each
- * slot lies (places may be NULL). Slots that are never alive together share their place. SIZE_MAX / 4 when the batch
- * is beyond any memory. */
+/* Bytes of workspace for a batch of that many tokens and texts (per-thread scratch is the engine's), and
+ * where each slot lies (places may be NULL). Slots that are never alive together share their place. SIZE_MAX
+ * / 4 when the batch is beyond any memory. */
 size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
                             struct berth_place places[BERTH_SLOT_COUNT]);
 

@@ -1,5 +1,5 @@
-/* bf16_round_simd.h: floats to bf16, to nearest even, activations by rows and weights into panels, compiled once per
- * level with the same bits at each; include scalar.h, avx2.h or avx512.h first. */
+/* bf16_round_simd.h: floats to bf16, to nearest even, activations by rows and weights into panels, compiled
+ * once per level with the same bits at each; include scalar.h, avx2.h or avx512.h first. */
 #ifndef BERTH_KERNELS_QUANTIZE_BF16_ROUND_SIMD_H
 #define BERTH_KERNELS_QUANTIZE_BF16_ROUND_SIMD_H
 

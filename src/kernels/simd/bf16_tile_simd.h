@@ -1,6 +1,6 @@
-/* bf16_tile_simd.h: tiles of bf16 products where the CPU cannot multiply bf16: numbers are widened as they are read
- * (tiled.h). A product of two bf16 numbers is exact in fp32, so that it does not matter whether it is fused with its
- * addition; sums go in increasing k. Include scalar.h, avx2.h or avx512.h first. */
+/* bf16_tile_simd.h: tiles of bf16 products where the CPU cannot multiply bf16: numbers are widened as they
+ * are read (tiled.h). A product of two bf16 numbers is exact in fp32, so that it does not matter whether it
+ * is fused with its addition; sums go in increasing k. Include scalar.h, avx2.h or avx512.h first. */
 #ifndef BERTH_KERNELS_SIMD_BF16_TILE_SIMD_H
 #define BERTH_KERNELS_SIMD_BF16_TILE_SIMD_H
 
@@ -9,7 +9,11 @@
 #define BF16_KERNEL(name) KERNEL(name)
 
 /* 16 sums of 16 columns with avx512, 8 of 8 with avx2. */
-enum { BF16_ROWS = LANES == 16 ? 8 : 4, BF16_PANELS = LANES == 16 ? 2 : 1, BF16_SUMS = BF16_PANELS * BERTH_PANEL_COLUMNS };
+enum {
+    BF16_ROWS = LANES == 16 ? 8 : 4,
+    BF16_PANELS = LANES == 16 ? 2 : 1,
+    BF16_SUMS = BF16_PANELS * BERTH_PANEL_COLUMNS
+};
 
 ALWAYS_INLINE vf add_product(vf sum, vf a, vf b)
 {
@@ -68,9 +72,9 @@ ALWAYS_INLINE void bf16_rows(size_t rows, size_t panels, float *sums, const stru
 static void bf16_tile(size_t rows, size_t panels, float *sums, const struct tiled_operands *o)
 {
     switch (rows * 2 + panels - 1) {
-#define CASE(r, p)                                                   \
-    case (r)*2 + (p)-1:                                              \
-        if (r <= BF16_ROWS && p <= BF16_PANELS)                      \
+#define CASE(r, p)                                                                  \
+    case (r)*2 + (p)-1:                                                             \
+        if (r <= BF16_ROWS && p <= BF16_PANELS)                                     \
             bf16_rows(berth_min(r, BF16_ROWS), berth_min(p, BF16_PANELS), sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2)

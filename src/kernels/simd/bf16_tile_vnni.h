@@ -1,5 +1,5 @@
-/* bf16_tile_vnni.h: tiles of bf16 products by vdpbf16ps, which rounds to nearest, takes denormals as 0, and adds
- * the product of the second of a pair before that of the first (tiled.h). */
+/* bf16_tile_vnni.h: tiles of bf16 products by vdpbf16ps, which rounds to nearest, takes denormals as 0, and
+ * adds the product of the second of a pair before that of the first (tiled.h). */
 #ifndef BERTH_KERNELS_SIMD_BF16_TILE_VNNI_H
 #define BERTH_KERNELS_SIMD_BF16_TILE_VNNI_H
 
@@ -50,9 +50,9 @@ ALWAYS_INLINE void bf16_rows(size_t rows, size_t panels, float *sums, const stru
 static void bf16_tile(size_t rows, size_t panels, float *sums, const struct tiled_operands *o)
 {
     switch (rows * BF16_PANELS + panels - 1) {
-#define CASE(r, p)                  \
-    case (r)*BF16_PANELS + (p)-1:     \
-        bf16_rows(r, p, sums, o);     \
+#define CASE(r, p)                \
+    case (r)*BF16_PANELS + (p)-1: \
+        bf16_rows(r, p, sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3)
         CASES(1) CASES(2) CASES(3) CASES(4) CASES(5) CASES(6) CASES(7) CASES(8)

@@ -28,7 +28,8 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
         }
         UNROLL
         for (size_t p = 0; p < panels; p++) {
-            const __m256i *w = (const __m256i *)((const int8_t *)o->panels + p * o->panel_bytes + quad * BERTH_TILE_BYTES);
+            const __m256i *w =
+                (const __m256i *)((const int8_t *)o->panels + p * o->panel_bytes + quad * BERTH_TILE_BYTES);
             const __m512i low = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w));
             const __m512i high = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w + 1));
             UNROLL
@@ -56,9 +57,9 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
 static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     switch (rows * S8_PANELS + panels - 1) {
-#define CASE(r, p)                  \
-    case (r)*S8_PANELS + (p)-1:     \
-        s8_rows(r, p, sums, o);     \
+#define CASE(r, p)              \
+    case (r)*S8_PANELS + (p)-1: \
+        s8_rows(r, p, sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3)
         CASES(1) CASES(2) CASES(3) CASES(4)

@@ -16,7 +16,8 @@ static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tile
         for (size_t j = 0; j < BERTH_PANEL_COLUMNS; j++)
             sum[j] = o->offset ? (uint32_t)o->offset[j] : 0;
         for (size_t quad = 0; quad < o->quads; quad++) {
-            const uint8_t *a = o->a + quad / TILE_QUADS * TILE_SIZE + r * BERTH_TILE_BYTES + quad % TILE_QUADS * 4;
+            const uint8_t *a =
+                o->a + quad / TILE_QUADS * TILE_SIZE + r * BERTH_TILE_BYTES + quad % TILE_QUADS * 4;
             const int8_t *w = (const int8_t *)o->panels + quad * BERTH_TILE_BYTES;
             for (size_t j = 0; j < BERTH_PANEL_COLUMNS; j++, w += 4)
                 sum[j] += (uint32_t)(a[0] * w[0] + a[1] * w[1] + a[2] * w[2] + a[3] * w[3]);

@@ -17,7 +17,8 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t p = 0; p < panels; p++)
-            sum[r][p] = o->offset ? _mm512_loadu_si512(o->offset + p * BERTH_PANEL_COLUMNS) : _mm512_setzero_si512();
+            sum[r][p] =
+                o->offset ? _mm512_loadu_si512(o->offset + p * BERTH_PANEL_COLUMNS) : _mm512_setzero_si512();
     }
     const int8_t *w = o->panels;
     const uint8_t *a = o->a;
@@ -49,9 +50,9 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
 static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     switch (rows * S8_PANELS + panels - 1) {
-#define CASE(r, p)                  \
-    case (r)*S8_PANELS + (p)-1:     \
-        s8_rows(r, p, sums, o);     \
+#define CASE(r, p)              \
+    case (r)*S8_PANELS + (p)-1: \
+        s8_rows(r, p, sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3)
         CASES(1) CASES(2) CASES(3) CASES(4) CASES(5) CASES(6) CASES(7) CASES(8)

@@ -75,14 +75,15 @@ static double nearest_bf16(float x)
     return nearbyint((double)x / step) * step;
 }
 
-/* Elements beyond the bound: k roundings of sums no larger than the sum of magnitudes, twice for instructions that
- * round pairs apart, and those of bias, activation and residual. */
+/* Elements beyond the bound: k roundings of sums no larger than the sum of magnitudes, twice for instructions
+ * that round pairs apart, and those of bias, activation and residual. */
 static size_t count_wrong(const struct problem *p, const float *out, enum berth_epilogue_act act)
 {
     size_t wrong = 0;
     for (size_t i = 0; i < p->m; i++) {
         for (size_t j = 0; j < p->n; j++) {
-            double sum = (double)p->bias.data[j], size = fabs(sum), residual = (double)p->residual.data[i * p->n + j];
+            double sum = (double)p->bias.data[j], size = fabs(sum),
+                   residual = (double)p->residual.data[i * p->n + j];
             for (size_t c = 0; c < p->k; c++) {
                 const double product =
                     nearest_bf16(p->x.data[i * p->k + c]) * nearest_bf16(p->w.data[j * p->k + c]);
@@ -90,7 +91,8 @@ static size_t count_wrong(const struct problem *p, const float *out, enum berth_
                 size += fabs(product);
             }
             const double want = act_exact(sum, act) + residual;
-            const double bound = 2 * ((double)p->k + 3) * EPS * (size + fabs(residual)) * 1.2 + ACT_ERROR * (1 + fabs(sum));
+            const double bound =
+                2 * ((double)p->k + 3) * EPS * (size + fabs(residual)) * 1.2 + ACT_ERROR * (1 + fabs(sum));
             wrong += !(fabs((double)out[i * p->n + j] - want) <= bound);
         }
     }
@@ -202,8 +204,9 @@ static void round_to_nearest_even_at_every_level(void **state)
 {
     (void)state;
     /* ties both ways, a carry into the exponent, denormals, the largest, and what rounds to infinity */
-    static const float special[] = {1.00390625f, 1.01171875f, 1.998046875f, -1.00390625f, 0x1p-140f, 0x1.8p-134f,
-                                    -0.0f,       3.38e38f,    3.4e38f,      INFINITY,     -INFINITY, 0x1.fe7p10f};
+    static const float special[] = {1.00390625f, 1.01171875f, 1.998046875f, -1.00390625f,
+                                    0x1p-140f,   0x1.8p-134f, -0.0f,        3.38e38f,
+                                    3.4e38f,     INFINITY,    -INFINITY,    0x1.fe7p10f};
     enum { SPECIAL = sizeof special / sizeof special[0] };
     FOR_EACH_LEVEL(kernels)
     {

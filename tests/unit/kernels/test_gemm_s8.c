@@ -1,5 +1,5 @@
-/* test_gemm_s8.c: quantising, packing and the int8 product, exact against plain loops, and the same bits at every
- * level. */
+/* test_gemm_s8.c: quantising, packing and the int8 product, exact against plain loops, and the same bits at
+ * every level. */
 #include "kernel_test.h"
 
 #include <stdlib.h>
@@ -62,19 +62,19 @@ static void problem_free(struct problem *p)
 static struct berth_gemm_tiled arguments(const struct problem *p, float *out, enum berth_epilogue_act act)
 {
     return (struct berth_gemm_tiled){.out = out,
-                                  .a = p->a,
-                                  .a_scale = p->a_scale,
-                                  .weights = p->packed,
-                                  .w_scale = p->w_scale,
-                                  .offset = p->offset,
-                                  .bias = p->bias.data,
-                                  .residual = p->residual.data,
-                                  .m = p->m,
-                                  .n = p->n,
-                                  .k = p->k,
-                                  .out_stride = p->n,
-                                  .residual_stride = p->n,
-                                  .act = act};
+                                     .a = p->a,
+                                     .a_scale = p->a_scale,
+                                     .weights = p->packed,
+                                     .w_scale = p->w_scale,
+                                     .offset = p->offset,
+                                     .bias = p->bias.data,
+                                     .residual = p->residual.data,
+                                     .m = p->m,
+                                     .n = p->n,
+                                     .k = p->k,
+                                     .out_stride = p->n,
+                                     .residual_stride = p->n,
+                                     .act = act};
 }
 
 static int steps_of(float x, float largest)
@@ -98,7 +98,8 @@ static float expected(const struct problem *p, size_t i, size_t j)
     int64_t sum = 0;
     for (size_t c = 0; c < p->k; c++)
         sum += (int64_t)steps_of(x[c], x_most) * steps_of(w[c], w_most);
-    return fmaf((float)sum, (x_most / 127) * (w_most / 127), p->bias.data[j]) + p->residual.data[i * p->n + j];
+    return fmaf((float)sum, (x_most / 127) * (w_most / 127), p->bias.data[j]) +
+           p->residual.data[i * p->n + j];
 }
 
 static size_t count_wrong(const struct problem *p, const float *out)
@@ -308,7 +309,8 @@ static void gemm_not_finite_rows_stay_not_finite(void **state)
     }
 }
 
-/* --- the float kernels whose bits are promised too --------------------------------------------------------- */
+/* --- the float kernels whose bits are promised too ---------------------------------------------------------
+ */
 
 static void layernorm_and_dense_same_bits_at_every_level(void **state)
 {

@@ -21,7 +21,8 @@ static struct berth_plan *plan_random(const char *preset, size_t threads)
     assert_int_equal(berth_encoder_random(preset, &encoder, &err), BERTH_OK);
     if (threads)
         assert_int_equal(berth_team_new(threads, &team, &err), BERTH_OK);
-    if (berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, team, &plan, &err) != BERTH_OK)
+    if (berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, team, &plan, &err) !=
+        BERTH_OK)
         fail_msg("%s", err.message);
     berth_team_free(team);
     return plan;
@@ -70,8 +71,9 @@ static void new_weights_that_are_not_finite_are_refused_by_name(void **state)
         *last = bad[i % 3];
         support_model_write(&model);
         assert_int_equal(berth_encoder_open(model.directory, &encoder, &err), BERTH_OK);
-        assert_int_equal(berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, NULL, &plan, &err),
-                         BERTH_FORMAT);
+        assert_int_equal(
+            berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, NULL, &plan, &err),
+            BERTH_FORMAT);
         assert_null(plan);
         if (!strstr(err.message, names[i]) || !strstr(err.message, "not finite"))
             fail_msg("message: %s", err.message);
@@ -130,8 +132,8 @@ static void workspace_slots_alive_together_never_overlap(void **state)
     for (size_t i = 0; i < sizeof alive / sizeof alive[0]; i++)
         for (int j = 0; j < 3; j++) {
             enum berth_slot a = alive[i][j], b = alive[i][(j + 1) % 3];
-            size_t end =
-                places[a].values + berth_plan_slot_rows(a, TOKENS, TEXTS) * plan->slot_width[a] * sizeof(float);
+            size_t end = places[a].values +
+                         berth_plan_slot_rows(a, TOKENS, TEXTS) * plan->slot_width[a] * sizeof(float);
             assert_true(a == b || places[b].values < places[a].values || end <= places[b].values);
         }
     assert_int_equal(berth_plan_workspace(plan, SIZE_MAX / 2, 1, NULL), SIZE_MAX / 4);
