@@ -21,7 +21,11 @@ static const struct part {
     void (*measure)(struct target_run *run);
 } small_parts[] = {{"T10", target_cold},
                    {"T15", target_memory}}, /* before the peers' libraries are mapped: see target.h */
-    parts[] = {{NULL, target_grid}, {"T7", target_threads}, {"T8", target_texts}, {"T9", target_tokenize}};
+    parts[] = {{"products", target_products},
+               {NULL, target_grid},
+               {"T7", target_threads},
+               {"T8", target_texts},
+               {"T9", target_tokenize}};
 
 static void measure_parts(struct target_run *run, const struct part *list, size_t count)
 {

@@ -25,6 +25,7 @@ struct target_run {
     struct peer_ort *ort;   /* NULL: not here */
     struct berth_cpu cpu;
     double limit[LIMIT_FORMATS]; /* operations a ns of one core */
+    double memory_rate;          /* bytes a ns that one core reads of what no cache holds */
     struct berth_rng rng;
     json_t *results; /* list */
 };
@@ -56,7 +57,8 @@ struct target_contestant {
     double ms[TARGET_ROUNDS_MAX]; /* of a call, by round: the mean of the turn's calls */
     size_t rounds;
     struct target_spread time; /* ms */
-    double core_share; /* of the time that the calling thread had the core; less than 1: other work did */
+    double core_share; /* of a turn, how much of the time the calling thread had the core; the rest went to
+                          other work */
 };
 
 /* Warms up, then times all in turns, in a fresh random order each round, until `seconds` or the most rounds

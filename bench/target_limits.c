@@ -32,6 +32,7 @@ void target_limits(struct target_run *run)
         const double rate = limit_read_rate(run->cpu.best, sizes[i].bytes);
         printf("     read %-30s %8.1f GB/s\n", sizes[i].name, rate);
         record(run, sizes[i].name, rate, "GB/s read");
+        run->memory_rate = rate; /* of the largest */
     }
     target_unpin();
 }

@@ -122,7 +122,7 @@ bool target_measure(struct target_run *run, struct target_contestant *contestant
         if (!warm_up(&contestants[c]))
             return false;
     const uint64_t started = berth_clock_ns();
-    uint64_t had[TARGET_CONTESTANTS_MAX] = {0};
+    double shares[TARGET_CONTESTANTS_MAX][TARGET_ROUNDS_MAX];
     size_t round = 0;
     while (round < min_rounds ||
            (round < TARGET_ROUNDS_MAX && (double)(berth_clock_ns() - started) * 1e-9 < seconds)) {
@@ -133,7 +133,8 @@ bool target_measure(struct target_run *run, struct target_contestant *contestant
             const double ms = take_turn(&contestants[order[i]]);
             if (ms < 0)
                 return false;
-            had[order[i]] += thread_ns() - before;
+            shares[order[i]][round] =
+                (double)(thread_ns() - before) * 1e-6 / (ms * (double)contestants[order[i]].calls);
             contestants[order[i]].ms[round] = ms;
         }
         round++;
@@ -141,10 +142,7 @@ bool target_measure(struct target_run *run, struct target_contestant *contestant
     for (size_t c = 0; c < count; c++) {
         contestants[c].rounds = round;
         contestants[c].time = target_spread(contestants[c].ms, round);
-        double total = 0;
-        for (size_t r = 0; r < round; r++)
-            total += contestants[c].ms[r] * (double)contestants[c].calls;
-        contestants[c].core_share = (double)had[c] * 1e-6 / total;
+        contestants[c].core_share = target_spread(shares[c], round).median;
     }
     return true;
 }

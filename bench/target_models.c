@@ -98,9 +98,6 @@ struct peer_model *target_peer_open(struct target_run *run, const char *name, en
         snprintf(why, TARGET_WHY_SIZE, "ONNX Runtime's library is not here");
         return NULL;
     }
-    snprintf(why, TARGET_WHY_SIZE, "%s%s%s%s", name, endings[format][0],
-             run->ort_models ? " is missing in " : ": no folder of ONNX files is given",
-             run->ort_models ? run->ort_models : "");
     for (size_t i = 0; run->ort_models && i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s%s", run->ort_models, name, endings[format][i]);
         if (access(path, R_OK) != 0)
@@ -109,6 +106,9 @@ struct peer_model *target_peer_open(struct target_run *run, const char *name, en
             snprintf(why, TARGET_WHY_SIZE, "%s", fault);
         return model;
     }
+    snprintf(why, TARGET_WHY_SIZE, "%s%s%s%s", name, endings[format][0],
+             run->ort_models ? " is missing in " : ": no folder of ONNX files is given",
+             run->ort_models ? run->ort_models : "");
     return NULL;
 }
 
