@@ -64,6 +64,15 @@ size_t S8_KERNEL(s8_attention_scratch)(size_t t, size_t d)
     return lay_out(&w, t, d, NULL) / sizeof(float);
 }
 
+/* Rows of a head lie far apart, each in a few lines of the cache, which no hardware foresees. */
+enum { ROWS_AHEAD = 8 };
+
+ALWAYS_INLINE void prefetch_row(const struct attention *w, const float *rows, size_t stride, size_t row)
+{
+    for (size_t c = 0; row < w->t && c < w->d; c += 16)
+        __builtin_prefetch(rows + row * stride + c);
+}
+
 static int32_t sum_lanes(vi x)
 {
     int32_t lanes[LANES], sum = 0;
@@ -73,9 +82,25 @@ static int32_t sum_lanes(vi x)
     return sum;
 }
 
-static void pack_keys(struct attention *w, const float *k, size_t stride)
+/* Rows of a head lie far apart, a few cache lines each, which no hardware foresees: while keys are packed,
+ * those of keys, values and queries are asked for that come next. */
+static void prefetch_rows(const struct berth_attention_f32 *g, size_t token)
 {
-    for (size_t j = 0; j < w->t_columns; j++, k += stride) {
+    enum { AHEAD = 8 };
+    const size_t far = berth_min(token + AHEAD, g->t - 1) * g->qkv_stride;
+    for (size_t c = 0; c < g->d; c += 16) {
+        __builtin_prefetch(g->k + far + c);
+        __builtin_prefetch(g->v + far + c);
+        if (!g->queries || token + AHEAD < g->queries)
+            __builtin_prefetch(g->q + far + c);
+    }
+}
+
+static void pack_keys(struct attention *w, const struct berth_attention_f32 *g)
+{
+    const float *k = g->k;
+    for (size_t j = 0; j < w->t_columns; j++, k += g->qkv_stride) {
+        prefetch_rows(g, j);
         int8_t *column = w->keys + j / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->d_bytes +
                          j % BERTH_PANEL_COLUMNS * 4;
         const size_t d = j < w->t ? w->d : 0;
@@ -215,7 +240,7 @@ void S8_KERNEL(s8_attention)(const struct berth_attention_f32 *g)
 {
     struct attention w;
     lay_out(&w, g->t, g->d, (unsigned char *)g->scratch);
-    pack_keys(&w, g->k, g->qkv_stride);
+    pack_keys(&w, g);
     pack_values(&w, g->v, g->qkv_stride);
     const size_t queries = g->queries ? g->queries : g->t, tiles = ceil_div(queries, S8_ROWS);
     for (size_t tile = 0; tile < tiles; tile++) {
