@@ -1,12 +1,17 @@
-/* amx_kernels.h: the AMX kernels over emulated tiles (amx_emulated.h), for any machine. */
+/* amx_kernels.h: the AMX kernels over emulated tiles (amx_emulated.h): their sources in src/kernels compiled
+ * a second time, and once more with the float part of the scalar level, for any machine. */
 #ifndef BERTH_TESTS_AMX_KERNELS_H
 #define BERTH_TESTS_AMX_KERNELS_H
 
 #include "kernels/kernels.h"
 
-void berth_k_s8_gemm__emulated(const struct berth_gemm_tiled *args);
-void berth_k_bf16_gemm__emulated(const struct berth_gemm_tiled *args);
-size_t berth_k_s8_attention_scratch__emulated(size_t t, size_t d);
-void berth_k_s8_attention__emulated(const struct berth_attention_f32 *args);
+#define AMX_KERNELS_DECLARE(suffix)                                        \
+    void berth_k_s8_gemm__##suffix(const struct berth_gemm_tiled *args);   \
+    void berth_k_bf16_gemm__##suffix(const struct berth_gemm_tiled *args); \
+    size_t berth_k_s8_attention_scratch__##suffix(size_t t, size_t d);     \
+    void berth_k_s8_attention__##suffix(const struct berth_attention_f32 *args);
+
+AMX_KERNELS_DECLARE(emulated)    /* floats four at a time, in plain C */
+AMX_KERNELS_DECLARE(emulated512) /* as in the library: needs AVX-512, VNNI and BF16 */
 
 #endif

@@ -2,9 +2,7 @@
  * scalar level's, which gives the same bits. */
 #include "kernels/simd/scalar.h"
 
-#include "support/amx_emulated.h"
-#include "support/amx_kernels.h"
-
+#define BERTH_AMX_EMULATED "support/amx_emulated.h"
 #define S8_KERNEL(name) berth_k_##name##__emulated
 #include "kernels/simd/s8_tile_amx.h"
 

@@ -1,12 +1,15 @@
-/* tiles.h: AMX tiles: eight registers of 16 rows x 64 bytes. Tests define BERTH_AMX_EMULATED and include an
- * emulation of the instructions first, so that the code built on them is tested on machines without. */
+/* tiles.h: AMX tiles: eight registers of 16 rows x 64 bytes. Tests define BERTH_AMX_EMULATED as the name of a
+ * header that emulates the instructions, so that the code built on them is tested on machines without. */
 #ifndef BERTH_KERNELS_SIMD_TILES_H
 #define BERTH_KERNELS_SIMD_TILES_H
 
-#if !defined(BERTH_AMX_EMULATED)
+#include <stdint.h>
+
+#if defined(BERTH_AMX_EMULATED)
+#include BERTH_AMX_EMULATED
+#else
 #include <immintrin.h>
 #endif
-#include <stdint.h>
 
 #include "kernels/simd/tiled.h"
 
