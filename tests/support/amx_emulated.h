@@ -24,9 +24,6 @@
 #define BF16_KERNEL(name) berth_k_##name##__emulated512
 #endif
 
-/* When set, the last byte of every tile that is loaded is wrong: what a test must notice. */
-extern bool amx_emulated_fault;
-
 enum { AMX_TILES = 8, AMX_ROWS = 16, AMX_ROW_BYTES = 64 };
 
 static _Thread_local struct {

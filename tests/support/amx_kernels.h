@@ -3,6 +3,8 @@
 #ifndef BERTH_TESTS_AMX_KERNELS_H
 #define BERTH_TESTS_AMX_KERNELS_H
 
+#include <stdbool.h>
+
 #include "kernels/kernels.h"
 
 #define AMX_KERNELS_DECLARE(suffix)                                        \
@@ -13,5 +15,12 @@
 
 AMX_KERNELS_DECLARE(emulated)    /* floats four at a time, in plain C */
 AMX_KERNELS_DECLARE(emulated512) /* as in the library: needs AVX-512, VNNI and BF16 */
+
+/* The scalar level with these kernels in it, without and with AVX-512 (NULL where that is not compiled). Not
+ * for several threads. */
+const struct berth_kernels *amx_emulated_table(bool avx512);
+
+/* While set, the last byte of every tile that is loaded is wrong: what a test must notice. */
+extern bool amx_emulated_fault;
 
 #endif

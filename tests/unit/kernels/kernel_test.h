@@ -17,6 +17,7 @@
 #include "base/checked.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "support/amx_kernels.h"
 
 #define EPS 0x1p-24    /* rounding of one float operation */
 #define ACT_ERROR 3e-7 /* promised for every activation, times max(1, |x|) */
@@ -48,6 +49,24 @@ static inline bool machine_has(enum berth_isa isa)
     for (enum berth_isa isa_ = BERTH_ISA_SCALAR; isa_ < BERTH_ISA_COUNT; isa_++) \
         for (const struct berth_kernels *kernels = berth_kernels_select(isa_);   \
              kernels && kernels->isa == isa_ && machine_has(isa_); kernels = NULL)
+
+/* The i-th of the tables with int8 and bf16 kernels of their own: the machine's, then those over emulated AMX
+ * tiles; NULL for one that this machine cannot run. */
+enum { TILED_LEVELS = BERTH_ISA_COUNT + 2 };
+
+static inline const struct berth_kernels *tiled_level(size_t i)
+{
+    if (i >= BERTH_ISA_COUNT) {
+        const bool avx512 = i > BERTH_ISA_COUNT;
+        return avx512 && !machine_has(BERTH_ISA_VNNI) ? NULL : amx_emulated_table(avx512);
+    }
+    const struct berth_kernels *kernels = berth_kernels_select((enum berth_isa)i);
+    return kernels->isa == (enum berth_isa)i && machine_has(kernels->isa) ? kernels : NULL;
+}
+
+#define FOR_EACH_TILED_LEVEL(kernels)            \
+    for (size_t i_ = 0; i_ < TILED_LEVELS; i_++) \
+        for (const struct berth_kernels *kernels = tiled_level(i_); kernels; kernels = NULL)
 
 /* Floats whose last one touches a page that cannot be read or written. */
 struct guarded {

@@ -15,8 +15,6 @@
 
 #include "support/amx_emulated.h"
 
-bool amx_emulated_fault;
-
 struct shape {
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];

@@ -144,7 +144,7 @@ static void attention_same_bits_at_every_level(void **state)
         struct problem p = problem_new(shapes[s][0], shapes[s][1], s + 100);
         struct guarded want = guarded_new(p.t * p.d, 1), got = guarded_new(p.t * p.d, 1);
         attend(berth_kernels_select(BERTH_ISA_SCALAR), &p, want.data);
-        FOR_EACH_LEVEL(kernels)
+        FOR_EACH_TILED_LEVEL(kernels)
         {
             fill_untouched(got.data, p.t * p.d);
             attend(kernels, &p, got.data);
@@ -165,7 +165,7 @@ static void attention_same_bits_at_every_level(void **state)
 static void attention_not_finite_spreads(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         for (size_t part = 0; part < 3; part++) {
             struct problem p = problem_new(20, 16, part + 5);

@@ -116,7 +116,7 @@ static void check_shape(const struct berth_kernels *kernels, size_t m, size_t n,
 static void gemm_every_remainder_is_near(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         for (size_t m = 1; m <= 35; m++)
             check_shape(kernels, m, 50, 37);
@@ -147,7 +147,7 @@ static void gemm_checker_refuses_wrong_results(void **state)
 static void gemm_every_activation_is_near(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         for (enum berth_epilogue_act act = BERTH_K_NONE; act <= BERTH_K_TANH; act++) {
             struct problem p = problem_new(10, 33, 50, act + 1);
@@ -163,7 +163,7 @@ static void gemm_every_activation_is_near(void **state)
 static void gemm_cut_anywhere_same_bits(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         struct problem p = problem_new(70, 160, 130, 9);
         const size_t count = p.m * p.n;

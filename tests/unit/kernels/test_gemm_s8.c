@@ -129,7 +129,7 @@ static void check_shape(const struct berth_kernels *kernels, size_t m, size_t n,
 static void gemm_every_remainder_is_exact(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         for (size_t m = 1; m <= 35; m++)
             check_shape(kernels, m, 50, 37);
@@ -164,7 +164,7 @@ static void gemm_checker_refuses_wrong_results(void **state)
 static void gemm_largest_sums_do_not_overflow(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         struct problem p = problem_new(2, 3, BERTH_S8_K_MAX, 1);
         for (size_t i = 0; i < p.m * p.k; i++)
@@ -243,7 +243,7 @@ static void gemm_every_activation_same_bits_at_every_level(void **state)
                 gelu + (ACT_ERROR + 8 * EPS) * (1 + fabs((double)sum) + fabs((double)residual));
             assert_true(fabs((double)want[i] - exact) <= bound);
         }
-        FOR_EACH_LEVEL(kernels)
+        FOR_EACH_TILED_LEVEL(kernels)
         {
             args.out = got;
             kernels->gemm_s8(&args);
@@ -259,7 +259,7 @@ static void gemm_every_activation_same_bits_at_every_level(void **state)
 static void gemm_cut_anywhere_same_bits(void **state)
 {
     (void)state;
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         struct problem p = problem_new(70, 160, 130, 9);
         const size_t count = p.m * p.n;
@@ -293,7 +293,7 @@ static void gemm_not_finite_rows_stay_not_finite(void **state)
 {
     (void)state;
     const float bad[2] = {NAN, INFINITY};
-    FOR_EACH_LEVEL(kernels)
+    FOR_EACH_TILED_LEVEL(kernels)
     {
         for (size_t i = 0; i < 2; i++) {
             struct problem p = problem_new(3, 20, 40, 4);
