@@ -6,8 +6,8 @@
  * as stay in the second-level cache; for them, two panels of weights at a time pass all rows.
  *
  * A step of a block, 64 bytes of k, keeps the tile unit busy for 64 cycles and the vector units for none:
- * they do what is left to do of the block before, whose sums wait in one of two buffers, a few rows a step.
- * So are the panels asked for that come next, which lie further away than the second-level cache.
+ * they do what is left to do of the block before, a few rows a step, so that its sums make room in time for
+ * the next. So are the panels asked for that come next, which lie further away than the second-level cache.
  *
  * docs/speed.md counts the cycles. */
 #ifndef BERTH_KERNELS_GEMM_TILED_GEMM_AMX_H
@@ -26,11 +26,10 @@ enum {
 struct work {
     const struct berth_gemm_tiled *g;
     size_t row_bytes, steps;
-    tiled_sum *buffers;            /* two, of two bands each */
-    size_t turn;                   /* the one to fill next */
+    tiled_sum *sums;               /* of a block: two bands */
     struct tiled_block waiting[2]; /* the bands of a block; rows of the second may be 0 */
     size_t finished, to_wait;      /* rows of the waiting bands: done, altogether */
-    size_t share;                  /* of them a step */
+    size_t share, begin;           /* of them a step, from the step at this byte on */
     const uint8_t *ahead[2];       /* this block's share of each tile of the next panels */
     size_t ahead_lines;            /* cache lines of it */
 };
@@ -69,7 +68,7 @@ ALWAYS_INLINE void work_beside(struct work *w, size_t at)
         __builtin_prefetch(w->ahead[0] + at + i * BERTH_TILE_BYTES, 0, 2);
         __builtin_prefetch(w->ahead[1] + at + i * BERTH_TILE_BYTES, 0, 2);
     }
-    if (w->finished < w->to_wait)
+    if (at >= w->begin && w->finished < w->to_wait)
         finish_next(w, w->share);
 }
 
@@ -103,7 +102,7 @@ ALWAYS_INLINE struct panels panels_from(const struct work *w, size_t column, siz
 #define STORE(tile, sums) _tile_stored(tile, (sums), BAND_COLUMNS * sizeof(tiled_sum))
 
 /* Two tiles of rows from `a` by two panels. */
-ALWAYS_INLINE void multiply_square(struct work *w, tiled_sum *sums, const uint8_t *a, const struct panels *p)
+ALWAYS_INLINE void multiply_square(struct work *w, const uint8_t *a, const struct panels *p)
 {
     const uint8_t *below = a + BERTH_TILE_ROWS * w->row_bytes;
     START(0, p->offset[0]);
@@ -121,15 +120,14 @@ ALWAYS_INLINE void multiply_square(struct work *w, tiled_sum *sums, const uint8_
         tiled_dot(3, 5, 7);
         work_beside(w, at);
     }
-    STORE(0, sums);
-    STORE(1, sums + BERTH_PANEL_COLUMNS);
-    STORE(2, sums + BAND_SUMS);
-    STORE(3, sums + BAND_SUMS + BERTH_PANEL_COLUMNS);
+    STORE(0, w->sums);
+    STORE(1, w->sums + BERTH_PANEL_COLUMNS);
+    STORE(2, w->sums + BAND_SUMS);
+    STORE(3, w->sums + BAND_SUMS + BERTH_PANEL_COLUMNS);
 }
 
 /* One tile of rows by two panels or by four: `count`, a constant where this is inlined. */
-ALWAYS_INLINE void multiply_flat(struct work *w, tiled_sum *sums, const uint8_t *a, const struct panels *p,
-                                 size_t count)
+ALWAYS_INLINE void multiply_flat(struct work *w, const uint8_t *a, const struct panels *p, size_t count)
 {
     START(0, p->offset[0]);
     START(1, p->offset[1]);
@@ -151,23 +149,23 @@ ALWAYS_INLINE void multiply_flat(struct work *w, tiled_sum *sums, const uint8_t 
         }
         work_beside(w, at);
     }
-    STORE(0, sums);
-    STORE(1, sums + BERTH_PANEL_COLUMNS);
+    STORE(0, w->sums);
+    STORE(1, w->sums + BERTH_PANEL_COLUMNS);
     if (count > 2) {
-        STORE(2, sums + BAND_SUMS);
-        STORE(3, sums + BAND_SUMS + BERTH_PANEL_COLUMNS);
+        STORE(2, w->sums + BAND_SUMS);
+        STORE(3, w->sums + BAND_SUMS + BERTH_PANEL_COLUMNS);
     }
 }
 #undef START
 #undef STORE
 
 /* The tile of rows from `row` by the columns from `column` on waits, as far as the result reaches. */
-ALWAYS_INLINE void let_wait(struct work *w, size_t band, const tiled_sum *sums, size_t row, size_t column)
+ALWAYS_INLINE void let_wait(struct work *w, size_t band, size_t row, size_t column)
 {
     const struct berth_gemm_tiled *g = w->g;
     const bool exists = row < g->m && column < g->n;
     w->waiting[band] = (struct tiled_block){
-        .sums = sums,
+        .sums = w->sums + band * BAND_SUMS,
         .stride = BAND_COLUMNS,
         .row = row,
         .rows = exists ? berth_min(g->m - row, BERTH_TILE_ROWS) : 0,
@@ -182,21 +180,20 @@ ALWAYS_INLINE void multiply_block(struct work *w, size_t row, size_t column, boo
 {
     const struct panels p = panels_from(w, column, wide ? 4 : 2);
     const uint8_t *a = w->g->a + row * w->row_bytes;
-    tiled_sum *sums = w->buffers + w->turn * 2 * BAND_SUMS;
+    if (w->steps == 0) /* nothing to do it beside */
+        finish_next(w, SIZE_MAX);
     if (wide)
-        multiply_flat(w, sums, a, &p, 4);
+        multiply_flat(w, a, &p, 4);
     else if (row + BERTH_TILE_ROWS < w->g->m)
-        multiply_square(w, sums, a, &p);
+        multiply_square(w, a, &p);
     else
-        multiply_flat(w, sums, a, &p, 2);
-    finish_next(w, SIZE_MAX); /* all is done by now, unless there were no steps */
+        multiply_flat(w, a, &p, 2);
     w->finished = w->to_wait = 0;
-    let_wait(w, 0, sums, row, column);
+    let_wait(w, 0, row, column);
     if (wide)
-        let_wait(w, 1, sums + BAND_SUMS, row, column + BAND_COLUMNS);
+        let_wait(w, 1, row, column + BAND_COLUMNS);
     else
-        let_wait(w, 1, sums + BAND_SUMS, row + BERTH_TILE_ROWS, column);
-    w->turn ^= 1;
+        let_wait(w, 1, row + BERTH_TILE_ROWS, column);
 }
 
 /* Block `block` of `blocks` that pass the panels before those from `column` on asks for its share of them. A
@@ -234,10 +231,13 @@ ALWAYS_INLINE void multiply_all(struct work *w)
 
 void TILED_KERNEL(gemm)(const struct berth_gemm_tiled *g)
 {
-    _Alignas(64) tiled_sum buffers[2 * 2 * BAND_SUMS];
-    struct work w = {.g = g, .buffers = buffers, .row_bytes = berth_tiled_row(g->k * TILED_BYTES)};
+    _Alignas(64) tiled_sum sums[2 * BAND_SUMS];
+    struct work w = {.g = g, .sums = sums, .row_bytes = berth_tiled_row(g->k * TILED_BYTES)};
     w.steps = w.row_bytes / BERTH_TILE_BYTES;
-    w.share = w.steps ? ceil_div(BLOCK_ROWS, w.steps) : 0;
+    /* Not in the first step: sums are still on their way to memory, and what waits for them would keep the
+     * next tiles out of the scheduler. */
+    w.begin = w.steps > 1 ? TILE_SIZE : 0;
+    w.share = ceil_div(BLOCK_ROWS, w.steps > 1 ? w.steps - 1 : 1);
     tiles_begin();
     multiply_all(&w);
     tiles_end();
