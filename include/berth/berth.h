@@ -112,7 +112,7 @@ BERTH_API enum berth_status berth_classifier_open(const char *model, const struc
                                                   struct berth_classifier **classifier, struct berth_error *err);
 BERTH_API void berth_classifier_free(struct berth_classifier *classifier);
 
-/* Classifies `count` texts; results[i] belongs to texts[i]. Batches by length inside; any count is fine. */
+/* Classifies `count` texts; results[i] belongs to texts[i]. Forms batches inside: any count is fine. */
 BERTH_API enum berth_status berth_classify(struct berth_classifier *classifier, const struct berth_text *texts, size_t count,
                                            struct berth_result *results, struct berth_error *err);
 
@@ -205,7 +205,7 @@ BERTH_API int32_t berth_token_pad(const struct berth_model *model);
 BERTH_API enum berth_status berth_detokenize(const struct berth_model *model, const int32_t *ids, size_t count,
                                              bool skip_special, bool clean_up, char **text, struct berth_error *err);
 
-/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), type_ids NULL means all 0. */
+/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), at most the limit in force; type_ids NULL means all 0. */
 BERTH_API enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids,
                                                        const uint8_t *type_ids, const size_t *offsets, size_t count,
                                                        struct berth_result *results, struct berth_error *err);

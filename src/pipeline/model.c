@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/presets.h"
 
 /* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
 extern const unsigned char berth_builtin_vocab[];
@@ -47,6 +48,15 @@ static void remark(struct berth_model *model, const struct berth_options *option
         options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
 }
 
+/* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
+static bool is_hub_id(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t first = strspn(name, allowed);
+    const char *second = name + first + 1;
+    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' && !second[strspn(second, allowed)];
+}
+
 /* Which of the forms of a model argument this is; everything that this version cannot open is refused by name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
 {
@@ -58,6 +68,9 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
         return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
+    if (is_hub_id(name))
+        return berth_fail(err, BERTH_NOT_FOUND,
+                          "%s: no such directory, and this version cannot fetch a hub's model yet; download it and give its directory", name);
     return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
 }
 
@@ -135,11 +148,12 @@ fail:
     return status;
 }
 
-/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot run. */
+/* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model that berth cannot run. */
 static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
 {
-    if (!berth_directory_exists(model->name))
-        return BERTH_OK;
+    uint64_t seed;
+    if (has_prefix(model->name, random_prefix))
+        return berth_preset_config(model->name + strlen(random_prefix), &model->config, &seed, err);
     char *path = berth_path_join(model->name, "config.json");
     if (!path)
         return berth_fail_memory(err, "a path", strlen(model->name));
@@ -171,7 +185,7 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
     if (model->plan && options->max_length > positions)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
-    if (model->plan && config->vocab_size > 0 && positions < 3)
+    if (model->plan && positions < 3)
         return berth_fail(err, BERTH_FORMAT, "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]", model->name,
                           positions);
     model->max_length = options->max_length ? options->max_length : own;

@@ -156,7 +156,8 @@ static enum berth_status begin(struct berth_session *session, size_t count, stru
     return BERTH_OK;
 }
 
-/* Packs one text's tokens, running what was packed before when they do not fit. `index` is the text's. */
+/* Packs one text's tokens (at most max_tokens), running what was packed before when they do not fit beside it.
+ * `index` is the text's. */
 static enum berth_status pack(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids, size_t size, size_t index,
                               struct berth_result *results, struct berth_error *err)
 {
@@ -210,10 +211,10 @@ enum berth_status berth_session_classify_ids(struct berth_session *session, cons
     enum berth_status status;
     BERTH_TRY(begin(session, count, err));
     for (size_t i = 0; i < count; i++) {
-        size_t from = offsets[i], size = offsets[i + 1] - from;
-        if (offsets[i + 1] <= from || size > session->model->info.max_positions) {
-            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed", i + 1,
-                                offsets[i + 1] <= from ? (size_t)0 : size, session->model->info.max_positions);
+        size_t from = offsets[i], size = offsets[i + 1] > from ? offsets[i + 1] - from : 0;
+        if (size == 0 || size > session->model->max_length) { /* which every batch has room for */
+            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed", i + 1, size,
+                                session->model->max_length);
             goto fail;
         }
         BERTH_TRY(pack(session, ids + from, type_ids ? type_ids + from : NULL, size, i, results, err));
