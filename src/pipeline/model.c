@@ -34,18 +34,20 @@ static void remark(struct berth_model *model, const struct berth_options *option
 
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
 {
-    char line[512];
+    char text[BERTH_ERROR_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    struct berth_error printable; /* the words may be a file's: as fit for a terminal as an error's */
+    berth_fail(&printable, BERTH_OK, "%s", text);
     for (size_t i = 0; i < BERTH_REMARKS_MAX; i++)
         if (!model->remarks[i]) {
-            model->remarks[i] = berth_strdup(line);
+            model->remarks[i] = berth_strdup(printable.message);
             break;
         }
     if (options->log)
-        options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
+        options->log(options->log_context, BERTH_SEVERITY_WARNING, printable.message);
 }
 
 /* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
