@@ -70,15 +70,18 @@ int cli_bench(int argc, char **argv)
     size_t trials = 0, seed = 1;
     bool json = false;
     const struct cli_flag flags[] = {
+        CLI_HEADING("grid"),
         {"model", 'm', "MODEL", cli_read_strings, &models, "model directory or random:PRESET; several may follow one another"},
         {"batch", 'b', "N,...", cli_read_sizes, &batches, "texts at once (default 1)"},
         {"length", 'l', "N,...", cli_read_sizes, &lengths, "tokens of every text, special ones included (default 128)"},
         {"threads", 't', "N,...", cli_read_sizes, &threads, "threads (default: what affinity and the container allow)"},
         {"precision", 0, "P,...", read_precisions, &precisions, "fp32 (default), bf16, int8 or auto"},
+        CLI_HEADING("run"),
         {"trials", 'n', "N", cli_read_positive, &trials, "timed runs of each combination (default 20)"},
         {"seed", 0, "N", cli_read_size, &seed, "of the order and the token ids (default 1)"},
         {"isa", 0, "LEVEL", cli_read_string, &common.options.isa, "never above scalar, avx2, avx512, vnni or amx"},
         {"runtime", 0, "R", cli_read_runtime, &common.options.runtime, "native (default), cuda or onnxruntime"},
+        CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object with environment and results"},
         CLI_QUIET_FLAG(common),
     };

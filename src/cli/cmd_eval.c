@@ -25,15 +25,17 @@ int cli_eval(int argc, char **argv)
     struct berth_evaluation_options evaluation_options = {0};
     bool json = false;
     const struct cli_flag flags[] = {
-        CLI_MODEL_FLAG(common),
+        CLI_HEADING("data"),
         {"task", 0, "T", cli_read_string, &evaluation_options.task, "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
         {"data", 'd', "FILE", cli_read_string, &evaluation_options.data, "labelled texts in the task's own layout"},
         {"text-column", 0, "NAME", cli_read_string, &evaluation_options.columns.text, "csv, jsonl: column of the text"},
         {"pair-column", 0, "NAME", cli_read_string, &evaluation_options.columns.pair, "csv, jsonl: column of the second text"},
         {"label-column", 0, "NAME", cli_read_string, &evaluation_options.columns.label, "csv, jsonl: column of the label"},
+        CLI_HEADING("model"),
+        CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
-        CLI_TOKENIZER_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object"},
         CLI_QUIET_FLAG(common),
     };

@@ -22,13 +22,15 @@ struct cli_sizes {
 typedef bool cli_reader(void *target, const char *value);
 
 struct cli_flag {
-    const char *name;     /* "max-length" */
+    const char *name;     /* "max-length"; NULL: a heading of the help, which is all it has */
     char letter;          /* 0: none */
     const char *argument; /* "N" in help; NULL: a switch, target is bool */
     cli_reader *read;     /* NULL for a switch */
     void *target;
     const char *help;
 };
+
+#define CLI_HEADING(title) {NULL, 0, NULL, NULL, NULL, title}
 
 /* Readers. Lists take commas and may be given several times. */
 bool cli_read_string(void *target, const char *value);   /* const char * */

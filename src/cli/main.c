@@ -1,4 +1,5 @@
 /* main.c: finds the verb. Each verb is one file: its options, and wiring of the library. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ static void print_usage(FILE *stream)
     fputs("\nberth VERB --help tells a verb's options; berth --version the version.\n", stream);
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
@@ -63,4 +64,14 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "berth: there is no verb '%s'; see berth --help\n", verb);
     return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int status = run_verb(argc, argv);
+    if (status == CLI_OK && (fflush(stdout) != 0 || ferror(stdout))) { /* help and version go there too */
+        fprintf(stderr, "berth: cannot write to standard output: %s\n", strerror(errno ? errno : EIO));
+        return CLI_FAILED;
+    }
+    return status;
 }
