@@ -21,15 +21,16 @@
  *     3  tokens                     6  measuring
  *
  * Rules that hold everywhere
- *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one sentence; see
- *              berth/status.h. On failure, output pointers are NULL.
- *   Ownership  "borrowed" means: owned by the object it came from, valid as long as that says. Every _free and _clear accepts NULL or
- *              a zeroed struct. Option structs are read during the call only; NULL means all defaults, and a
- *              zeroed member is the default of that member.
- *   Threads    a model is immutable: any number of threads may use it. Every other object is used by one thread at a
- *              time. There is no global state.
+ *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
+ *              sentence; see berth/status.h. On failure, output pointers are NULL.
+ *   Ownership  "borrowed" means: owned by the object it came from, valid as long as that says. Every _free
+ *              and _clear accepts NULL or a zeroed struct. Option structs are read during the call only; NULL
+ *              means all defaults, and a zeroed member is the default of that member.
+ *   Threads    a model is immutable: any number of threads may use it. Every other object is used by one
+ *              thread at a time. There is no global state.
  *   Output     the library prints nothing and never exits. Remarks go to the log callback of the options.
- *   Sameness   the same text gives the same bits, whatever else is in the batch and whatever the number of threads. */
+ *   Sameness   the same text gives the same bits, whatever else is in the batch and whatever the number of
+ *              threads. */
 #ifndef BERTH_BERTH_H
 #define BERTH_BERTH_H
 
@@ -50,11 +51,11 @@ BERTH_API const char *berth_version(void);
 /* Frees a string or array that the library returned for the caller to free. NULL is fine. */
 BERTH_API void berth_memory_free(void *memory);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 1  Classifying texts
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
-/* One input: a text, or a pair of texts. Bytes are UTF-8 (ill-formed ones read as U+FFFD) and may hold NULs. */
+/* One input: a text, or a pair. Bytes are UTF-8 (ill-formed ones read as U+FFFD) and may hold NULs. */
 struct berth_text {
     const char *text;
     size_t size;      /* bytes */
@@ -63,8 +64,8 @@ struct berth_text {
 };
 #define BERTH_TEXT(literal) {(literal), sizeof(literal) - 1, NULL, 0}
 
-/* What a model says of one text. Pointers are borrowed: labels from the model, arrays from the classifier or session until its
- * next call. */
+/* What a model says of one text. Pointers are borrowed: labels from the model, arrays from the classifier or
+ * session until its next call. */
 struct berth_result {
     const char *label;   /* name of the best label; NULL for regression */
     size_t label_id;     /* its index; 0 for regression */
@@ -76,8 +77,19 @@ struct berth_result {
     bool truncated;      /* the text was longer than the model's limit */
 };
 
-enum berth_precision { BERTH_PRECISION_DEFAULT, BERTH_PRECISION_FP32, BERTH_PRECISION_BF16, BERTH_PRECISION_INT8, BERTH_PRECISION_AUTO };
-enum berth_runtime { BERTH_RUNTIME_DEFAULT, BERTH_RUNTIME_NATIVE, BERTH_RUNTIME_CUDA, BERTH_RUNTIME_ONNXRUNTIME };
+enum berth_precision {
+    BERTH_PRECISION_DEFAULT,
+    BERTH_PRECISION_FP32,
+    BERTH_PRECISION_BF16,
+    BERTH_PRECISION_INT8,
+    BERTH_PRECISION_AUTO
+};
+enum berth_runtime {
+    BERTH_RUNTIME_DEFAULT,
+    BERTH_RUNTIME_NATIVE,
+    BERTH_RUNTIME_CUDA,
+    BERTH_RUNTIME_ONNXRUNTIME
+};
 enum berth_severity { BERTH_SEVERITY_INFO, BERTH_SEVERITY_WARNING, BERTH_SEVERITY_ERROR };
 
 /* Words of the command line ("fp32", "native"); false for an unknown word. */
@@ -92,10 +104,10 @@ enum berth_override { BERTH_FROM_FILES, BERTH_FORCE_OFF, BERTH_FORCE_ON };
 struct berth_options {
     enum berth_precision precision; /* default: fp32, or the checkpoint's own when it is quantised */
     enum berth_runtime runtime;     /* default: native */
-    size_t threads;                 /* of a classifier or session; 0: what affinity and the container's quota allow */
+    size_t threads;                 /* of a session; 0: what affinity and the container's quota allow */
     size_t max_length;              /* tokens of a text, special ones included; 0: the model's own limit */
-    size_t max_batch_tokens;        /* tokens computed together at most; 0: a good default; raised to max_length */
-    const char *isa;                /* never above this level: "scalar", "avx2", "avx512", "vnni", "amx"; NULL: the best */
+    size_t max_batch_tokens;        /* computed together at most; 0: a good default; raised to max_length */
+    const char *isa;                /* never above "scalar", "avx2", "avx512", "vnni", "amx"; NULL: best */
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     bool tokenizer_only;            /* open no weights: the model only tokenises */
@@ -109,22 +121,24 @@ struct berth_classifier;
 
 /* Opens MODEL: a directory in Hugging Face's layout, or "random:PRESET". Loads, checks, packs: then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
-                                                  struct berth_classifier **classifier, struct berth_error *err);
+                                                  struct berth_classifier **classifier,
+                                                  struct berth_error *err);
 BERTH_API void berth_classifier_free(struct berth_classifier *classifier);
 
 /* Classifies `count` texts; results[i] belongs to texts[i]. Forms batches inside: any count is fine. */
-BERTH_API enum berth_status berth_classify(struct berth_classifier *classifier, const struct berth_text *texts, size_t count,
+BERTH_API enum berth_status berth_classify(struct berth_classifier *classifier,
+                                           const struct berth_text *texts, size_t count,
                                            struct berth_result *results, struct berth_error *err);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 2  Models: loaded once, shared by any number of sessions
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 struct berth_model;
 struct berth_session;
 
-BERTH_API enum berth_status berth_model_open(const char *model, const struct berth_options *options, struct berth_model **out,
-                                             struct berth_error *err);
+BERTH_API enum berth_status berth_model_open(const char *model, const struct berth_options *options,
+                                             struct berth_model **out, struct berth_error *err);
 
 /* All sessions of the model are freed before it. */
 BERTH_API void berth_model_free(struct berth_model *model);
@@ -157,17 +171,20 @@ struct berth_model_info {
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
-/* The facts, or with `plan` also every step with its kernel, shape, bytes and operations (for texts of `length` tokens), as readable text or as one JSON object.
- * Returned for berth_memory_free; NULL when memory ran out. */
+/* The facts, or with `plan` also every step with its kernel, shape, bytes and operations (for a text of `length`
+ * tokens, 0: 128), as readable text or as one JSON object. Returned for berth_memory_free; NULL when memory
+ * ran out. */
 BERTH_API char *berth_model_describe(const struct berth_model *model, bool plan, size_t length, bool json);
 
 /* options: threads and max_batch_tokens are read, the rest was the model's. The model is borrowed. */
-BERTH_API enum berth_status berth_session_new(const struct berth_model *model, const struct berth_options *options,
+BERTH_API enum berth_status berth_session_new(const struct berth_model *model,
+                                              const struct berth_options *options,
                                               struct berth_session **session, struct berth_error *err);
 BERTH_API void berth_session_free(struct berth_session *session);
 BERTH_API const struct berth_model *berth_session_model(const struct berth_session *session);
 
-BERTH_API enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts, size_t count,
+BERTH_API enum berth_status berth_session_classify(struct berth_session *session,
+                                                   const struct berth_text *texts, size_t count,
                                                    struct berth_result *results, struct berth_error *err);
 
 /* Time spent by the session's last call in each stage. */
@@ -179,9 +196,9 @@ struct berth_timing {
 };
 BERTH_API struct berth_timing berth_session_timing(const struct berth_session *session);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 3  Tokens
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Zero-initialise; reuse it for many texts; clear at the end. */
 struct berth_tokens {
@@ -193,8 +210,9 @@ struct berth_tokens {
 };
 
 /* max_length 0: the model's limit in force. */
-BERTH_API enum berth_status berth_tokenize(const struct berth_model *model, const struct berth_text *text, size_t max_length,
-                                           struct berth_tokens *tokens, struct berth_error *err);
+BERTH_API enum berth_status berth_tokenize(const struct berth_model *model, const struct berth_text *text,
+                                           size_t max_length, struct berth_tokens *tokens,
+                                           struct berth_error *err);
 BERTH_API void berth_tokens_clear(struct berth_tokens *tokens);
 
 /* Text of one id, borrowed from the model; NULL outside the vocabulary. Id of [PAD] (-1: none). */
@@ -202,17 +220,20 @@ BERTH_API const char *berth_token_text(const struct berth_model *model, int32_t 
 BERTH_API int32_t berth_token_pad(const struct berth_model *model);
 
 /* Ids back to text; *text for berth_memory_free. */
-BERTH_API enum berth_status berth_detokenize(const struct berth_model *model, const int32_t *ids, size_t count,
-                                             bool skip_special, bool clean_up, char **text, struct berth_error *err);
+BERTH_API enum berth_status berth_detokenize(const struct berth_model *model, const int32_t *ids,
+                                             size_t count, bool skip_special, bool clean_up, char **text,
+                                             struct berth_error *err);
 
-/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), at most the limit in force; type_ids NULL means all 0. */
+/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), 1 to the limit in force of
+ * them; type_ids NULL means all 0. */
 BERTH_API enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids,
-                                                       const uint8_t *type_ids, const size_t *offsets, size_t count,
-                                                       struct berth_result *results, struct berth_error *err);
+                                                       const uint8_t *type_ids, const size_t *offsets,
+                                                       size_t count, struct berth_result *results,
+                                                       struct berth_error *err);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 4  Labelled data and evaluation
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* How a file of texts is laid out. LINES: a text a line. TSV and CSV have a header line with column names. */
 enum berth_layout { BERTH_LAYOUT_LINES, BERTH_LAYOUT_JSONL, BERTH_LAYOUT_TSV, BERTH_LAYOUT_CSV };
@@ -286,9 +307,9 @@ BERTH_API enum berth_status berth_evaluate(struct berth_session *session, const 
 /* One JSON object as `berth eval --json` prints it; for berth_memory_free. */
 BERTH_API char *berth_evaluation_json(const struct berth_evaluation *evaluation);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 5  Serving over HTTP
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 struct berth_served_model {
     const char *name;  /* in URLs */
@@ -317,9 +338,9 @@ BERTH_API unsigned berth_server_port(const struct berth_server *server);
 /* Stops accepting, answers what is in flight (bounded by request_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 6  Measuring
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* The grid: every combination of the lists below, `trials` times each, in interleaved seeded order. */
 struct berth_bench_options {

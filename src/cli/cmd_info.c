@@ -14,12 +14,14 @@ int cli_info(int argc, char **argv)
         CLI_TOKENIZER_FLAGS(common),
         CLI_HEADING("output"),
         {"plan", 0, NULL, NULL, &plan, "every step: kernel, shape, bytes of weights, operations"},
-        {"length", 0, "N", cli_read_positive, &length, "tokens of the text that --plan counts for (default 128)"},
+        {"length", 0, "N", cli_read_positive, &length,
+         "tokens of the text that --plan counts for (default 128)"},
         {"json", 0, NULL, NULL, &json, "one JSON object"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"info", "-m MODEL [--plan] [--json]", "Tells what a model is, which kernels run it and why.", NULL, flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "info", "-m MODEL [--plan] [--json]", "Tells what a model is, which kernels run it and why.", NULL,
+        flags,  sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;

@@ -81,7 +81,8 @@ static void write_json(FILE *out, const struct berth_model_info *info, const str
     putc('}', out);
 }
 
-/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. Returns the characters written. */
+/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. Returns
+ * the characters written. */
 static size_t write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
 {
     size_t shown = 0;
@@ -109,31 +110,31 @@ static void write_result(struct job *job, const struct berth_text *text, const s
     FILE *out = job->out;
     bool first = job->written++ == 0;
     switch (job->format) {
-    case FORMAT_JSON:
-        fputs(first ? "[" : ",\n ", out);
-        write_json(out, info, result);
-        break;
-    case FORMAT_TSV:
-        if (first)
-            fputs("label\tscore\ttokens\n", out);
-        write_label(out, result->label ? result->label : "", 0);
-        fprintf(out, "\t%.9g\t%zu\n", (double)result->score, result->tokens);
-        break;
-    case FORMAT_TABLE:
-        if (first)
-            fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
-        write_label(out, result->label ? result->label : "-", 16);
-        fprintf(out, " %8.4f %7zu  ", (double)result->score, result->tokens);
-        write_excerpt(out, text->text, text->size, 60);
-        if (text->pair) {
-            fputs(" | ", out);
-            write_excerpt(out, text->pair, text->pair_size, 40);
-        }
-        putc('\n', out);
-        break;
-    default:
-        write_json(out, info, result);
-        putc('\n', out);
+        case FORMAT_JSON:
+            fputs(first ? "[" : ",\n ", out);
+            write_json(out, info, result);
+            break;
+        case FORMAT_TSV:
+            if (first)
+                fputs("label\tscore\ttokens\n", out);
+            write_label(out, result->label ? result->label : "", 0);
+            fprintf(out, "\t%.9g\t%zu\n", (double)result->score, result->tokens);
+            break;
+        case FORMAT_TABLE:
+            if (first)
+                fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
+            write_label(out, result->label ? result->label : "-", 16);
+            fprintf(out, " %8.4f %7zu  ", (double)result->score, result->tokens);
+            write_excerpt(out, text->text, text->size, 60);
+            if (text->pair) {
+                fputs(" | ", out);
+                write_excerpt(out, text->pair, text->pair_size, 40);
+            }
+            putc('\n', out);
+            break;
+        default:
+            write_json(out, info, result);
+            putc('\n', out);
     }
 }
 
@@ -153,11 +154,14 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
     return true;
 }
 
-static enum berth_status collect(struct window *window, const struct berth_text *text, struct berth_error *err)
+static enum berth_status collect(struct window *window, const struct berth_text *text,
+                                 struct berth_error *err)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
-    if (!add(window, text->text, text->size, &text_at) || (text->pair && !add(window, text->pair, text->pair_size, &pair_at))) {
-        snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes", text->size + text->pair_size);
+    if (!add(window, text->text, text->size, &text_at) ||
+        (text->pair && !add(window, text->pair, text->pair_size, &pair_at))) {
+        snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
+                 text->size + text->pair_size);
         return err->status = BERTH_NO_MEMORY;
     }
     window->place[i].text = text_at;
@@ -178,17 +182,20 @@ static enum berth_status flush_window(struct job *job, struct berth_error *err)
     struct window *window = job->window;
     for (size_t i = 0; i < window->count; i++) {
         bool pair = window->place[i].pair != SIZE_MAX;
-        window->texts[i] = (struct berth_text){window->bytes + window->place[i].text, window->place[i].text_size,
-                                               pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
+        window->texts[i] = (struct berth_text){
+            window->bytes + window->place[i].text, window->place[i].text_size,
+            pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
     }
-    enum berth_status status = berth_session_classify(job->session, window->texts, window->count, window->results, err);
+    enum berth_status status =
+        berth_session_classify(job->session, window->texts, window->count, window->results, err);
     for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
         write_result(job, &window->texts[i], &window->results[i]);
     window->count = window->used = 0;
     return status;
 }
 
-static enum berth_status predict_reader(struct job *job, struct berth_reader *reader, struct berth_progress *progress, struct berth_error *err)
+static enum berth_status predict_reader(struct job *job, struct berth_reader *reader,
+                                        struct berth_progress *progress, struct berth_error *err)
 {
     for (bool end = false; !end;) {
         struct berth_record record;
@@ -216,7 +223,8 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
     return BERTH_OK;
 }
 
-static enum berth_status predict_arguments(struct job *job, char **texts, size_t count, struct berth_error *err)
+static enum berth_status predict_arguments(struct job *job, char **texts, size_t count,
+                                           struct berth_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
@@ -229,8 +237,9 @@ static enum berth_status predict_arguments(struct job *job, char **texts, size_t
     return flush_window(job, err);
 }
 
-static int predict(const struct cli_common *common, const char *input, enum berth_layout layout, const struct berth_columns *columns,
-                   const char *output_path, enum format format, char **texts, size_t count)
+static int predict(const struct cli_common *common, const char *input, enum berth_layout layout,
+                   const struct berth_columns *columns, const char *output_path, enum format format,
+                   char **texts, size_t count)
 {
     struct berth_error err;
     struct berth_model *model = NULL;
@@ -245,7 +254,8 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     /* The input is looked at before the model: a wrong file name should not cost a load. */
     if ((count == 0 && berth_reader_open(input, layout, columns, &reader, &err) != BERTH_OK) ||
         berth_model_open(common->model, &common->options, &model, &err) != BERTH_OK ||
-        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK || cli_output_open(&output, output_path, &err) != BERTH_OK) {
+        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK ||
+        cli_output_open(&output, output_path, &err) != BERTH_OK) {
         cli_fail("predict", &err);
         goto done;
     }
@@ -253,9 +263,10 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     if (format == FORMAT_UNSET)
         job.format = !output.to_file && isatty(STDOUT_FILENO) ? FORMAT_TABLE : FORMAT_JSONL;
     struct berth_progress progress;
-    berth_progress_begin(&progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
-    enum berth_status status =
-        count > 0 ? predict_arguments(&job, texts, count, &err) : predict_reader(&job, reader, &progress, &err);
+    berth_progress_begin(
+        &progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
+    enum berth_status status = count > 0 ? predict_arguments(&job, texts, count, &err)
+                                         : predict_reader(&job, reader, &progress, &err);
     berth_progress_end(&progress, job.written);
     if (job.format == FORMAT_JSON && status == BERTH_OK)
         fputs(job.written ? "]\n" : "[]\n", job.out);
@@ -282,20 +293,23 @@ int cli_predict(int argc, char **argv)
         CLI_HEADING("model"),
         CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens, "tokens computed together (default 1024)"},
+        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
+         "tokens computed together (default 1024)"},
         CLI_TOKENIZER_FLAGS(common),
         CLI_HEADING("output"),
-        {"format", 'f', "F", read_format, &format, "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
+        {"format", 'f', "F", read_format, &format,
+         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
         CLI_OUTPUT_FLAG(output_path),
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"predict",
-                                  "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
-                                  "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
-                                  "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
-                                  "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "predict",
+        "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
+        "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
+        "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
+        "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -304,5 +318,6 @@ int cli_predict(int argc, char **argv)
     if (first < argc && input)
         return cli_usage(&verb, "texts come from the arguments or from -i FILE, not from both");
     cli_log_to_stderr(&common);
-    return predict(&common, input, layout, &columns, output_path, format, argv + first, (size_t)(argc - first));
+    return predict(&common, input, layout, &columns, output_path, format, argv + first,
+                   (size_t)(argc - first));
 }

@@ -28,12 +28,16 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
         snprintf(fault, size, "'%s' is not a valid %s of a model", value ? value : "", argument);
         return false;
     }
-    snprintf(fault, size, "'%s' is not an option of a model: precision, runtime, threads, max-length, isa and vocab are", argument);
+    snprintf(fault, size,
+             "'%s' is not an option of a model: precision, runtime, threads, max-length, isa and vocab are",
+             argument);
     return false;
 }
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in `fault`. */
-static bool parse_model(char *argument, const struct berth_options *defaults, struct berth_served_model *served, char *fault, size_t size)
+/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
+ * `fault`. */
+static bool parse_model(char *argument, const struct berth_options *defaults,
+                        struct berth_served_model *served, char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
     char *rest = strchr(argument, ',');
@@ -80,7 +84,8 @@ static int serve_until_signal(struct berth_server_options *options)
     if (berth_server_start(options, &server, &err) != BERTH_OK)
         return cli_fail("serve", &err);
     bool v6 = strchr(options->host, ':'); /* in brackets within a URL */
-    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "", berth_server_port(server));
+    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "",
+           berth_server_port(server));
     fflush(stdout);
     int signal_number;
     sigwait(&ends, &signal_number);
@@ -96,24 +101,29 @@ int cli_serve(int argc, char **argv)
     size_t port = 5001, timeout = 0;
     const struct cli_flag flags[] = {
         CLI_HEADING("models"),
-        {"model", 'm', "NAME=MODEL", cli_read_strings, &models, "a model to serve; its own options after commas: NAME=DIR,threads=2"},
+        {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
+         "a model to serve; its own options after commas: NAME=DIR,threads=2"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
         CLI_VOCAB_FLAG(common),
         CLI_HEADING("server"),
         {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
         {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
-        {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes, "largest request body (default 8388608)"},
-        {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests, "waiting requests (default 512), then 429"},
-        {"request-timeout-ms", 0, "N", cli_read_positive, &timeout, "also bounds slow headers and bodies (default 30000)"},
+        {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes,
+         "largest request body (default 8388608)"},
+        {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests,
+         "waiting requests (default 512), then 429"},
+        {"request-timeout-ms", 0, "N", cli_read_positive, &timeout,
+         "also bounds slow headers and bodies (default 30000)"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"serve",
-                                  "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
-                                  "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
-                                  "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "serve",
+        "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
+        "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
+        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -129,7 +139,8 @@ int cli_serve(int argc, char **argv)
     struct berth_served_model served[CLI_LIST_MAX];
     for (size_t i = 0; i < models.count; i++) {
         char fault[256];
-        if (!parse_model((char *)models.item[i], &common.options, &served[i], fault, sizeof fault)) /* argv's strings are ours to change */
+        char *argument = (char *)models.item[i]; /* argv's strings are ours to change */
+        if (!parse_model(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0)

@@ -25,11 +25,12 @@ struct rows {
         size_t size;
         int32_t *ids;
         uint8_t *types;
-    } *row;
+    } * row;
     size_t count, capacity, longest;
 };
 
-static void write_row(FILE *out, const struct berth_model *model, const int32_t *ids, const uint8_t *types, size_t size, size_t padded)
+static void write_row(FILE *out, const struct berth_model *model, const int32_t *ids, const uint8_t *types,
+                      size_t size, size_t padded)
 {
     int32_t pad = berth_token_pad(model);
     fputs("{\"tokens\": [", out);
@@ -69,7 +70,8 @@ static enum berth_status keep(struct rows *rows, const struct berth_tokens *toke
     rows->longest = tokens->size > rows->longest ? tokens->size : rows->longest;
     return BERTH_OK;
 fail:
-    snprintf(err->message, sizeof err->message, "out of memory for the tokens; without --padding longest nothing is kept");
+    snprintf(err->message, sizeof err->message,
+             "out of memory for the tokens; without --padding longest nothing is kept");
     return err->status = BERTH_NO_MEMORY;
 }
 
@@ -83,8 +85,8 @@ static void clear_rows(struct rows *rows)
 }
 
 /* With rows, keeps each text for later; without, writes it, `padded` tokens long at least. */
-static enum berth_status encode_all(const struct berth_model *model, struct berth_reader *reader, struct rows *rows, size_t padded, FILE *out,
-                                    struct berth_error *err)
+static enum berth_status encode_all(const struct berth_model *model, struct berth_reader *reader,
+                                    struct rows *rows, size_t padded, FILE *out, struct berth_error *err)
 {
     struct berth_tokens tokens = {0};
     enum berth_status status = BERTH_OK;
@@ -98,7 +100,8 @@ static enum berth_status encode_all(const struct berth_model *model, struct bert
         if (status == BERTH_OK && rows)
             status = keep(rows, &tokens, err);
         else if (status == BERTH_OK) {
-            write_row(out, model, tokens.ids, tokens.type_ids, tokens.size, padded > tokens.size ? padded : tokens.size);
+            write_row(out, model, tokens.ids, tokens.type_ids, tokens.size,
+                      padded > tokens.size ? padded : tokens.size);
             if (!berth_reader_ready(reader))
                 fflush(out);
         }
@@ -107,11 +110,12 @@ static enum berth_status encode_all(const struct berth_model *model, struct bert
     return status;
 }
 
-static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader, enum padding padding, FILE *out,
-                                      struct berth_error *err)
+static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader,
+                                      enum padding padding, FILE *out, struct berth_error *err)
 {
     if (padding != PADDING_LONGEST)
-        return encode_all(model, reader, NULL, padding == PADDING_MAX ? berth_model_get_info(model)->max_length : 0, out, err);
+        return encode_all(model, reader, NULL,
+                          padding == PADDING_MAX ? berth_model_get_info(model)->max_length : 0, out, err);
     struct rows rows = {0};
     enum berth_status status = encode_all(model, reader, &rows, 0, out, err);
     for (size_t i = 0; i < rows.count && status == BERTH_OK; i++)
@@ -120,8 +124,10 @@ static enum berth_status tokenize_all(const struct berth_model *model, struct be
     return status;
 }
 
-/* The ids of a line, [1, 2] or {"ids": [1, 2]}; NULL, with an error, for anything else. Freed by the caller. */
-static int32_t *read_ids(const struct berth_record *line, const char *source, size_t *count, struct berth_error *err)
+/* The ids of a line, [1, 2] or {"ids": [1, 2]}; NULL, with an error, for anything else. Freed by the caller.
+ */
+static int32_t *read_ids(const struct berth_record *line, const char *source, size_t *count,
+                         struct berth_error *err)
 {
     json_t *root = json_loadb(line->text.text, line->text.size, 0, NULL);
     const json_t *array = json_is_object(root) ? json_object_get(root, "ids") : root, *item;
@@ -142,12 +148,13 @@ static int32_t *read_ids(const struct berth_record *line, const char *source, si
     free(ids);
     err->status = ids ? BERTH_FORMAT : BERTH_NO_MEMORY;
     snprintf(err->message, sizeof err->message, "%s:%zu: %s", source, line->line,
-             ids ? "a JSON list of token ids, or an object with \"ids\", is needed" : "out of memory for the token ids");
+             ids ? "a JSON list of token ids, or an object with \"ids\", is needed"
+                 : "out of memory for the token ids");
     return NULL;
 }
 
-static enum berth_status decode_all(const struct berth_model *model, struct berth_reader *reader, const char *source, bool keep_special,
-                                    FILE *out, struct berth_error *err)
+static enum berth_status decode_all(const struct berth_model *model, struct berth_reader *reader,
+                                    const char *source, bool keep_special, FILE *out, struct berth_error *err)
 {
     while (!ferror(out)) {
         struct berth_record record;
@@ -191,24 +198,27 @@ int cli_tokenize(int argc, char **argv)
         CLI_TOKENIZER_FLAGS(common),
         CLI_HEADING("output"),
         CLI_OUTPUT_FLAG(output_path),
-        {"padding", 0, "P", read_padding, &padding, "none (default), longest (of the input) or max (the maximum length)"},
+        {"padding", 0, "P", read_padding, &padding,
+         "none (default), longest (of the input) or max (the maximum length)"},
         {"decode", 0, NULL, NULL, &decode, "the other way: lines of JSON ids to text"},
         {"keep-special", 0, NULL, NULL, &keep_special, "with --decode: write special tokens too"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"tokenize",
-                                  "-m MODEL [-i FILE] [OPTIONS]",
-                                  "Turns texts into token ids: a JSON object a line with tokens, ids, type_ids and attention_mask.",
-                                  "A folder with a vocabulary but no weights is enough.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "tokenize",
+        "-m MODEL [-i FILE] [OPTIONS]",
+        "Turns texts into token ids: a JSON object a line with tokens, ids, type_ids and attention_mask.",
+        "A folder with a vocabulary but no weights is enough.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
     if (!common.model)
         return cli_usage(&verb, "no model; give -m MODEL");
     if (first < argc)
-        return cli_usage(&verb, "unexpected argument '%s'; texts come from -i FILE or standard input", argv[first]);
+        return cli_usage(&verb, "unexpected argument '%s'; texts come from -i FILE or standard input",
+                         argv[first]);
     cli_log_to_stderr(&common);
     struct berth_error err;
     struct berth_model *model;
@@ -221,12 +231,15 @@ int cli_tokenize(int argc, char **argv)
         exit_status = cli_usage(&verb, "--padding max needs --max-length, as the model's files set no limit");
     else if (padding != PADDING_NONE && berth_token_pad(model) < 0)
         exit_status = cli_usage(&verb, "--padding: the vocabulary has no padding token");
-    else if (berth_reader_open(input, decode ? BERTH_LAYOUT_LINES : layout, &columns, &reader, &err) != BERTH_OK ||
+    else if (berth_reader_open(input, decode ? BERTH_LAYOUT_LINES : layout, &columns, &reader, &err) !=
+                 BERTH_OK ||
              cli_output_open(&output, output_path, &err) != BERTH_OK)
         exit_status = cli_fail("tokenize", &err);
     else {
-        enum berth_status status = decode ? decode_all(model, reader, input && strcmp(input, "-") != 0 ? input : "standard input", keep_special, output.stream, &err)
-                                          : tokenize_all(model, reader, padding, output.stream, &err);
+        enum berth_status status =
+            decode ? decode_all(model, reader, input && strcmp(input, "-") != 0 ? input : "standard input",
+                                keep_special, output.stream, &err)
+                   : tokenize_all(model, reader, padding, output.stream, &err);
         exit_status = cli_output_close(&output, "tokenize", status, &err);
     }
     berth_reader_close(reader);

@@ -86,7 +86,10 @@ bool cli_read_layout(void *target, const char *value)
     static const struct {
         const char *word;
         enum berth_layout layout;
-    } words[] = {{"text", BERTH_LAYOUT_LINES}, {"jsonl", BERTH_LAYOUT_JSONL}, {"tsv", BERTH_LAYOUT_TSV}, {"csv", BERTH_LAYOUT_CSV}};
+    } words[] = {{"text", BERTH_LAYOUT_LINES},
+                 {"jsonl", BERTH_LAYOUT_JSONL},
+                 {"tsv", BERTH_LAYOUT_TSV},
+                 {"csv", BERTH_LAYOUT_CSV}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].word, value) == 0) {
             *(enum berth_layout *)target = words[i].layout;
@@ -110,7 +113,8 @@ bool cli_read_tokenizer_option(void *target, const char *value)
         if (strncmp(value, keys[i].key, length) != 0)
             continue;
         const char *word = value + length;
-        bool on = strcmp(word, "true") == 0, off = strcmp(word, "false") == 0, open = strcmp(word, "null") == 0;
+        bool on = strcmp(word, "true") == 0, off = strcmp(word, "false") == 0,
+             open = strcmp(word, "null") == 0;
         *keys[i].override = on ? BERTH_FORCE_ON : off ? BERTH_FORCE_OFF : BERTH_FROM_FILES;
         return on || off || open;
     }
@@ -141,8 +145,8 @@ static void print_flag(const struct cli_flag *flag)
 {
     char left[64], letter[] = "-?, ";
     letter[1] = flag->letter;
-    snprintf(left, sizeof left, "  %4s--%s%s%s", flag->letter ? letter : "", flag->name, flag->argument ? " " : "",
-             flag->argument ? flag->argument : "");
+    snprintf(left, sizeof left, "  %4s--%s%s%s", flag->letter ? letter : "", flag->name,
+             flag->argument ? " " : "", flag->argument ? flag->argument : "");
     printf("%-*s", HELP_FIRST, left);
     print_wrapped(flag->help);
 }
@@ -183,7 +187,8 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, int *first)
         const struct cli_flag *flag = &verb->flags[i];
         if (!flag->name)
             continue;
-        longs[count++] = (struct option){flag->name, flag->argument ? required_argument : no_argument, NULL, FIRST_CODE + (int)i};
+        longs[count++] = (struct option){flag->name, flag->argument ? required_argument : no_argument, NULL,
+                                         FIRST_CODE + (int)i};
         if (flag->letter) {
             shorts[used++] = flag->letter;
             if (flag->argument)
@@ -213,7 +218,8 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, int *first)
         if (!flag->argument)
             *(bool *)flag->target = true;
         else if (!flag->read(flag->target, optarg))
-            return cli_usage(verb, "--%s: '%s' is not a valid %s: %s", flag->name, optarg, flag->argument, flag->help);
+            return cli_usage(verb, "--%s: '%s' is not a valid %s: %s", flag->name, optarg, flag->argument,
+                             flag->help);
     }
     *first = optind;
     return -1;

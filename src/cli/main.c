@@ -19,15 +19,24 @@ static const struct entry entries[] = {
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
     {"bench", cli_bench, "measures models in process"},
-    {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
-    {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
+    {"pull", NULL, NULL},
+    {"finetune", NULL, NULL},
+    {"vocab", NULL, NULL},
+    {"convert", NULL, NULL},
+    {"quantize", NULL, NULL},
+    {"report", NULL, NULL},
+    {"export", NULL, NULL},
+    {"compare", NULL, NULL},
+    {"recommend", NULL, NULL},
+    {"demo", NULL, NULL},
 };
 
 static void print_usage(FILE *stream)
 {
-    fputs("usage: berth VERB [OPTIONS]\n\n"
-          "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
-          stream);
+    fputs(
+        "usage: berth VERB [OPTIONS]\n\n"
+        "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
+        stream);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
         if (entries[i].run)
             fprintf(stream, "  %-10s %s\n", entries[i].name, entries[i].summary);

@@ -32,13 +32,14 @@ static bool labels_text(struct berth_buffer *out, const struct berth_model_info 
 static bool encoder_text(struct berth_buffer *out, const struct berth_model_info *info)
 {
     return berth_buffer_text(out, "\narchitecture   ") && append_printable(out, info->architecture) &&
-           berth_buffer_format(out,
-                               " (%s)\n"
-                               "parameters     %zu\n"
-                               "encoder        %zu layers, hidden %zu, %zu heads, feed-forward %zu (%s), embedding %zu\n"
-                               "task           %s",
-                               info->family, info->parameters, info->layers, info->hidden_size, info->heads, info->intermediate_size,
-                               info->activation, info->embedding_size, info->problem);
+           berth_buffer_format(
+               out,
+               " (%s)\n"
+               "parameters     %zu\n"
+               "encoder        %zu layers, hidden %zu, %zu heads, feed-forward %zu (%s), embedding %zu\n"
+               "task           %s",
+               info->family, info->parameters, info->layers, info->hidden_size, info->heads,
+               info->intermediate_size, info->activation, info->embedding_size, info->problem);
 }
 
 static bool facts_text(struct berth_buffer *out, const struct berth_model_info *info)
@@ -47,7 +48,8 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
     if (info->max_length > 0)
         snprintf(longest, sizeof longest, "%zu tokens", info->max_length);
     return berth_buffer_text(out, "model          ") && append_printable(out, info->name) &&
-           (info->layers == 0 || encoder_text(out, info)) && berth_buffer_text(out, "\nlabels         ") && labels_text(out, info) &&
+           (info->layers == 0 || encoder_text(out, info)) && berth_buffer_text(out, "\nlabels         ") &&
+           labels_text(out, info) &&
            berth_buffer_format(out,
                                "\nvocabulary     %zu tokens%s%s%s\n"
                                "longest text   %s\n"
@@ -56,26 +58,29 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
                                "threads        %zu (%s)\n"
                                "weights        %.1f MB\n",
                                info->tokenizer_size, info->lower_case ? ", lower case" : ", cased",
-                               info->strip_accents ? ", accents stripped" : "", info->chinese_chars ? ", ideographs separate" : "",
-                               longest, info->precision, info->runtime, info->isa, info->isa_reason[0] ? ": " : "",
-                               info->isa_reason, info->cpu, info->threads, info->threads_reason, (double)info->weight_bytes / 1e6);
+                               info->strip_accents ? ", accents stripped" : "",
+                               info->chinese_chars ? ", ideographs separate" : "", longest, info->precision,
+                               info->runtime, info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason,
+                               info->cpu, info->threads, info->threads_reason,
+                               (double)info->weight_bytes / 1e6);
 }
 
-static const char *kind_shape(const struct berth_plan *plan, const struct berth_step *step, char *text, size_t size)
+static const char *kind_shape(const struct berth_plan *plan, const struct berth_step *step, char *text,
+                              size_t size)
 {
     switch (step->kind) {
-    case BERTH_STEP_EMBED:
-        snprintf(text, size, "[%zu + %zu, %zu]", plan->vocab_size, plan->max_positions, plan->embedding);
-        break;
-    case BERTH_STEP_LINEAR:
-        snprintf(text, size, "[%zu, %zu]", step->k, step->n);
-        break;
-    case BERTH_STEP_ATTENTION:
-        snprintf(text, size, "%zu x %zu", plan->heads, plan->head_size);
-        break;
-    case BERTH_STEP_FIRST:
-        snprintf(text, size, "[%zu]", plan->hidden);
-        break;
+        case BERTH_STEP_EMBED:
+            snprintf(text, size, "[%zu + %zu, %zu]", plan->vocab_size, plan->max_positions, plan->embedding);
+            break;
+        case BERTH_STEP_LINEAR:
+            snprintf(text, size, "[%zu, %zu]", step->k, step->n);
+            break;
+        case BERTH_STEP_ATTENTION:
+            snprintf(text, size, "%zu x %zu", plan->heads, plan->head_size);
+            break;
+        case BERTH_STEP_FIRST:
+            snprintf(text, size, "[%zu]", plan->hidden);
+            break;
     }
     return text;
 }
@@ -88,8 +93,8 @@ static bool runs_for_classifier(const struct berth_step *step)
 
 static bool plan_text(struct berth_buffer *out, const struct berth_plan *plan, size_t length)
 {
-    bool done = berth_buffer_format(out, "\nplan for one text of %zu tokens\n%-42s %-24s %-18s %10s %12s\n", length, "step", "kernel",
-                                    "shape", "MB", "Mop");
+    bool done = berth_buffer_format(out, "\nplan for one text of %zu tokens\n%-42s %-24s %-18s %10s %12s\n",
+                                    length, "step", "kernel", "shape", "MB", "Mop");
     double bytes = 0, operations = 0;
     char shape[64];
     for (size_t i = 0; i < plan->step_count && done; i++) {
@@ -100,9 +105,11 @@ static bool plan_text(struct berth_buffer *out, const struct berth_plan *plan, s
         bytes += cost.weight_bytes;
         operations += cost.operations;
         done = berth_buffer_format(out, "%-42s %-24s %-18s %10.3f %12.3f\n", step->name, cost.kernel,
-                                   kind_shape(plan, step, shape, sizeof shape), cost.weight_bytes / 1e6, cost.operations / 1e6);
+                                   kind_shape(plan, step, shape, sizeof shape), cost.weight_bytes / 1e6,
+                                   cost.operations / 1e6);
     }
-    return done && berth_buffer_format(out, "%-42s %-24s %-18s %10.3f %12.3f\n", "total", "", "", bytes / 1e6, operations / 1e6);
+    return done && berth_buffer_format(out, "%-42s %-24s %-18s %10.3f %12.3f\n", "total", "", "", bytes / 1e6,
+                                       operations / 1e6);
 }
 
 /* A JSON string; ill-formed UTF-8, as a folder's name may hold, becomes U+FFFD. */
@@ -143,9 +150,9 @@ static json_t *plan_json(const struct berth_plan *plan, size_t length)
         if (!runs_for_classifier(step))
             continue;
         struct berth_step_cost cost = berth_step_cost(plan, step, 1, length);
-        json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I}", "step", step->name, "kernel", cost.kernel, "shape",
-                                kind_shape(plan, step, shape, sizeof shape), "weight_bytes", (json_int_t)cost.weight_bytes,
-                                "operations", (json_int_t)cost.operations);
+        json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I}", "step", step->name, "kernel", cost.kernel,
+                                "shape", kind_shape(plan, step, shape, sizeof shape), "weight_bytes",
+                                (json_int_t)cost.weight_bytes, "operations", (json_int_t)cost.operations);
         if (json_array_append_new(steps, row) != 0) {
             json_decref(steps);
             return NULL;

@@ -1,4 +1,5 @@
-/* model.c: opens a model: what the argument means, then tokenizer, encoder, plan, and the checks between them. */
+/* model.c: opens a model: what the argument means, then tokenizer, encoder, plan, and the checks between
+ * them. */
 #include "pipeline/model.h"
 
 #include <stdarg.h>
@@ -56,40 +57,52 @@ static bool is_hub_id(const char *name)
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     size_t first = strspn(name, allowed);
     const char *second = name + first + 1;
-    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' && !second[strspn(second, allowed)];
+    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' &&
+           !second[strspn(second, allowed)];
 }
 
-/* Which of the forms of a model argument this is; everything that this version cannot open is refused by name. */
+/* Which of the forms of a model argument this is; everything that this version cannot open is refused by
+ * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
 {
     if (has_prefix(name, random_prefix) || berth_directory_exists(name))
         return BERTH_OK;
     if (has_prefix(name, "bundled:"))
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version ships no trained model yet; give a model directory", name);
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s: this version ships no trained model yet; give a model directory", name);
     if (has_suffix(name, ".onnx"))
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version cannot read ONNX files yet; give a model directory", name);
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
     if (is_hub_id(name))
         return berth_fail(err, BERTH_NOT_FOUND,
-                          "%s: no such directory, and this version cannot fetch a hub's model yet; download it and give its directory", name);
-    return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+                          "%s: no such directory, and this version cannot fetch a hub's model yet; download "
+                          "it and give its directory",
+                          name);
+    return berth_fail(
+        err, BERTH_NOT_FOUND,
+        "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
 }
 
-static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options,
+                                        struct berth_error *err)
 {
     berth_cpu_detect(&model->cpu);
     enum berth_isa level = model->cpu.best;
     if (options->isa) {
         enum berth_isa asked;
         if (!berth_isa_parse(options->isa, &asked))
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown instruction set '%s': scalar, avx2, avx512, vnni or amx", options->isa);
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "unknown instruction set '%s': scalar, avx2, avx512, vnni or amx",
+                              options->isa);
         if (asked > level)
-            remark(model, options, "instruction set %s was allowed, but this machine ends at %s: %s", options->isa, berth_isa_name(level),
-                   model->cpu.reason);
+            remark(model, options, "instruction set %s was allowed, but this machine ends at %s: %s",
+                   options->isa, berth_isa_name(level), model->cpu.reason);
         else if (asked < level) {
             level = asked;
-            snprintf(model->cpu.reason, sizeof model->cpu.reason, "limited to %s by the caller", options->isa);
+            snprintf(model->cpu.reason, sizeof model->cpu.reason, "limited to %s by the caller",
+                     options->isa);
         }
     }
     model->kernels = berth_kernels_select(level);
@@ -97,16 +110,20 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
     if (wrong && strcmp(wrong, "memory") == 0)
         return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
     if (wrong)
-        return berth_fail(err, BERTH_INTERNAL, "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
+        return berth_fail(err, BERTH_INTERNAL,
+                          "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
     return BERTH_OK;
 }
 
-static enum berth_status check_precision(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status check_precision(struct berth_model *model, const struct berth_options *options,
+                                         struct berth_error *err)
 {
     if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
-        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native", berth_runtime_name(options->runtime));
+        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
+                          berth_runtime_name(options->runtime));
     if (options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_INT8)
-        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is not part of this version; use fp32", berth_precision_name(options->precision));
+        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is not part of this version; use fp32",
+                          berth_precision_name(options->precision));
     if (options->precision == BERTH_PRECISION_AUTO)
         remark(model, options, "precision auto is fp32: this version has no bf16 kernels");
     return BERTH_OK;
@@ -114,10 +131,13 @@ static enum berth_status check_precision(struct berth_model *model, const struct
 
 static enum berth_choice choice_of(enum berth_override override)
 {
-    return override == BERTH_FORCE_ON ? BERTH_CHOICE_YES : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO : BERTH_CHOICE_UNSET;
+    return override == BERTH_FORCE_ON    ? BERTH_CHOICE_YES
+           : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO
+                                         : BERTH_CHOICE_UNSET;
 }
 
-static enum berth_status open_tokenizer(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status open_tokenizer(struct berth_model *model, const struct berth_options *options,
+                                        struct berth_error *err)
 {
     struct berth_tokenizer_options wanted = {
         choice_of(options->do_lower_case),
@@ -129,8 +149,8 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
     if (has_prefix(model->name, random_prefix))
-        return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab, berth_builtin_vocab_size,
-                                           &wanted, &model->tokenizer, err);
+        return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
+                                           berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
     return berth_tokenizer_open(model->name, &wanted, &model->tokenizer, err);
 }
 
@@ -150,8 +170,10 @@ fail:
     return status;
 }
 
-/* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model that berth cannot run. */
-static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+/* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model
+ * that berth cannot run. */
+static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
+                                            struct berth_error *err)
 {
     uint64_t seed;
     if (has_prefix(model->name, random_prefix))
@@ -173,27 +195,36 @@ const struct berth_config *berth_model_config(const struct berth_model *model)
     return model->plan ? &model->plan->encoder->config : &model->config;
 }
 
-static enum berth_status check_lengths(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status check_lengths(struct berth_model *model, const struct berth_options *options,
+                                       struct berth_error *err)
 {
     const struct berth_config *config = berth_model_config(model);
     size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
     if (model->plan && tokens > config->vocab_size)
-        return berth_fail(err, BERTH_FORMAT, "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
-                          model->name, tokens, config->vocab_size);
+        return berth_fail(
+            err, BERTH_FORMAT,
+            "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
+            model->name, tokens, config->vocab_size);
     size_t positions = config->max_positions; /* 0: no configuration */
     size_t own = berth_tokenizer_model_max_length(model->tokenizer);
     if (positions > 0 && (own == 0 || own > positions))
         own = positions;
     if (model->plan && options->max_length > positions)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
     if (model->plan && positions < 3)
-        return berth_fail(err, BERTH_FORMAT, "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]", model->name,
-                          positions);
+        return berth_fail(err, BERTH_FORMAT,
+                          "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
+                          model->name, positions);
     model->max_length = options->max_length ? options->max_length : own;
     if (model->plan && model->max_length < 2)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens has no room for [CLS] and [SEP]", model->max_length);
-    model->max_batch_tokens = berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT, model->max_length);
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a maximum length of %zu tokens has no room for [CLS] and [SEP]",
+                          model->max_length);
+    model->max_batch_tokens =
+        berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT,
+                  model->max_length);
     return BERTH_OK;
 }
 
@@ -235,7 +266,8 @@ static void fill_info(struct berth_model *model)
     };
 }
 
-enum berth_status berth_model_open(const char *name, const struct berth_options *options, struct berth_model **out, struct berth_error *err)
+enum berth_status berth_model_open(const char *name, const struct berth_options *options,
+                                   struct berth_model **out, struct berth_error *err)
 {
     static const struct berth_options defaults;
     struct berth_error unwanted;
@@ -245,7 +277,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (!err)
         err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "no model is named; give a directory or random:PRESET");
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "no model is named; give a directory or random:PRESET");
     struct berth_model *model = berth_calloc(1, sizeof *model);
     if (!model)
         return berth_fail_memory(err, "a model", sizeof *model);
@@ -270,7 +303,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     BERTH_TRY(check_lengths(model, options, err));
     const struct berth_config *config = berth_model_config(model);
     for (size_t i = 0; i < config->unrecognised_count; i++)
-        remark(model, options, "config.json: field '%s' is not known to berth and was not used", config->unrecognised[i]);
+        remark(model, options, "config.json: field '%s' is not known to berth and was not used",
+               config->unrecognised[i]);
     fill_info(model);
     *out = model;
     return BERTH_OK;
