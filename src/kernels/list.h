@@ -18,6 +18,26 @@
     BERTH_KERNEL_LEVELS_PORTABLE(X) \
     BERTH_KERNEL_LEVELS_X86(X)
 
+#define BERTH_KERNEL_DECLARE_TRAINING(suffix)                                                               \
+    void berth_k_f32_pack_columns__##suffix(float *packed, const float *x, size_t n0, size_t count,         \
+                                            size_t k, size_t x_stride);                                     \
+    void berth_k_f32_transpose__##suffix(float *out, const float *x, size_t m, size_t n, size_t out_stride, \
+                                         size_t x_stride);                                                  \
+    void berth_k_f32_layernorm_back__##suffix(const struct berth_layernorm_back_f32 *args);                 \
+    void berth_k_f32_act_back__##suffix(float *dx, const float *dy, const float *x, size_t n,               \
+                                        enum berth_epilogue_act act);                                       \
+    void berth_k_f32_softmax__##suffix(float *x, size_t n, float scale);                                    \
+    void berth_k_f32_softmax_back__##suffix(float *dp, const float *p, size_t n, float scale);              \
+    void berth_k_f32_dropout__##suffix(float *out, const float *x, const float *residual, size_t n,         \
+                                       uint64_t first, const struct berth_dropout *dropout);                \
+    void berth_k_f32_column_sums__##suffix(float *sums, const float *x, size_t m, size_t n,                 \
+                                           size_t x_stride);                                                \
+    double berth_k_f32_squares__##suffix(const float *x, size_t n);                                         \
+    void berth_k_f32_adamw__##suffix(float *p, const float *g, float *m, float *v, size_t n,                \
+                                     const struct berth_adamw_f32 *step);                                   \
+    void berth_k_f32_adamw_idle__##suffix(float *p, float *m, float *v, size_t n,                           \
+                                          const struct berth_adamw_f32 *steps, size_t count);
+
 #define BERTH_KERNEL_DECLARE(suffix, isa, tile, nr)                                                          \
     void berth_k_f32_pack__##suffix(float *packed, const float *w, size_t n0, size_t count, size_t k,        \
                                     size_t w_stride);                                                        \
@@ -31,9 +51,11 @@
     void berth_k_f32_act__##suffix(float *x, size_t n, enum berth_epilogue_act act);                         \
     void berth_k_f16_widen__##suffix(float *out, const uint16_t *x, size_t n);                               \
     void berth_k_bf16_widen__##suffix(float *out, const uint16_t *x, size_t n);                              \
-    bool berth_k_f32_all_finite__##suffix(const float *x, size_t n);
+    bool berth_k_f32_all_finite__##suffix(const float *x, size_t n);                                         \
+    BERTH_KERNEL_DECLARE_TRAINING(suffix)
 
 BERTH_KERNEL_LEVELS(BERTH_KERNEL_DECLARE)
 #undef BERTH_KERNEL_DECLARE
+#undef BERTH_KERNEL_DECLARE_TRAINING
 
 #endif

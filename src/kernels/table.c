@@ -21,6 +21,17 @@
         .widen_f16 = berth_k_f16_widen__##suffix,                         \
         .widen_bf16 = berth_k_bf16_widen__##suffix,                       \
         .all_finite_f32 = berth_k_f32_all_finite__##suffix,               \
+        .pack_columns_f32 = berth_k_f32_pack_columns__##suffix,           \
+        .transpose_f32 = berth_k_f32_transpose__##suffix,                 \
+        .layernorm_back_f32 = berth_k_f32_layernorm_back__##suffix,       \
+        .act_back_f32 = berth_k_f32_act_back__##suffix,                   \
+        .softmax_f32 = berth_k_f32_softmax__##suffix,                     \
+        .softmax_back_f32 = berth_k_f32_softmax_back__##suffix,           \
+        .dropout_f32 = berth_k_f32_dropout__##suffix,                     \
+        .column_sums_f32 = berth_k_f32_column_sums__##suffix,             \
+        .squares_f32 = berth_k_f32_squares__##suffix,                     \
+        .adamw_f32 = berth_k_f32_adamw__##suffix,                         \
+        .adamw_idle_f32 = berth_k_f32_adamw_idle__##suffix,               \
     },
 
 static const struct berth_kernels levels[] = {BERTH_KERNEL_LEVELS(LEVEL)};
