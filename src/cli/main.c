@@ -15,10 +15,11 @@ static const struct entry entries[] = {
     {"tokenize", cli_tokenize, "text to token ids"},
     {"predict", cli_predict, "text to labels"},
     {"eval", cli_eval, "metrics of a model on labelled data"},
+    {"finetune", cli_finetune, "trains a classifier"},
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
     {"bench", cli_bench, "measures models in process"},
-    {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
+    {"pull", NULL, NULL},    {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
     {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
 };
 
