@@ -12,7 +12,7 @@
 void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads)
 {
     struct berth_error err = {0};
-    const struct berth_weights_options options = {.labels = 2, .seed = 1};
+    const struct berth_weights_options options = {.labels = encoder->config.labels, .seed = 1};
     const struct berth_network_bounds bounds = {
         .tokens = TRAIN_TOKENS, .texts = TRAIN_TEXTS, .pairs = 1 << 18, .longest = 128};
     *rig = (struct train_rig){.encoder = encoder, .kernels = berth_kernels_select(isa)};
