@@ -398,6 +398,74 @@ BERTH_API char *berth_bench_json(
     const struct berth_bench_report *report); /* {"environment", "results"}; for berth_memory_free */
 BERTH_API void berth_bench_report_clear(struct berth_bench_report *report);
 
+/* ---------------------------------------------------------------------------------------------------------------
+ * 7  Fine-tuning
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* What a run did so far; passed to the caller after every step. */
+struct berth_finetune_progress {
+    size_t step, steps;
+    double loss;                /* mean since the last line of the log */
+    double examples_per_second;
+    const char *metric;         /* name of the metric that decides, NULL before the first evaluation */
+    double value, best;         /* its last and its best value */
+};
+/* Return false to stop: the state is saved for resuming and the call fails with BERTH_CANCELLED. */
+typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetune_progress *progress);
+
+/* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */
+struct berth_finetune_options {
+    const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
+    const char *task;             /* as in berth_evaluation_options */
+    const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
+    const char *output;           /* directory, made when it is missing */
+    struct berth_columns columns; /* for csv and jsonl */
+    double epochs;
+    size_t max_steps;             /* 0: as many as the epochs take */
+    size_t batch_size, gradient_accumulation_steps;
+    double learning_rate, weight_decay, warmup_ratio;
+    size_t warmup_steps;          /* 0: by warmup_ratio */
+    const char *lr_scheduler;     /* linear, cosine or constant */
+    double adam_beta1, adam_beta2, adam_epsilon, max_grad_norm; /* max_grad_norm 0: no clipping */
+    double layer_decay;           /* each layer's rate is so much of the one above; 1: all alike */
+    size_t freeze_layers;         /* lowest layers, with the embeddings, that stay as they are */
+    bool freeze_embeddings;
+    double label_smoothing;
+    const char *class_weights;    /* "balanced" or a number for each label, "1,2.5"; NULL: all alike */
+    double hidden_dropout, attention_dropout, classifier_dropout; /* negative: the configuration's */
+    uint64_t seed;
+    size_t seeds;                 /* runs, from `seed` on; the best is kept */
+    size_t eval_steps;            /* 0: after each epoch */
+    size_t save_steps;            /* state for resuming; 0: never */
+    size_t logging_steps;
+    size_t early_stopping_patience; /* evaluations without a better one; 0: none */
+    bool no_shuffle, group_by_length, resume;
+    const char *teacher;          /* a model with the same labels, or NULL */
+    double distill_alpha, distill_temperature;
+    const char *dump_gradients;   /* file: the first batch's gradients, then stop; NULL: train */
+    struct berth_options options; /* threads, isa, precision, max_length, vocab and the tokenizer's overrides */
+    berth_finetune_progress_fn *progress;
+    void *progress_context;
+};
+
+/* The defaults, which for a random model are those that train one from scratch. */
+BERTH_API void berth_finetune_defaults(const char *model, struct berth_finetune_options *options);
+
+enum { BERTH_SEEDS_MAX = 64 };
+struct berth_finetune_report {
+    size_t steps, best_step;
+    double loss;                        /* of the last step; of the first batch when gradients are dumped */
+    double seconds, examples_per_second;
+    bool stopped_early, evaluated;
+    struct berth_evaluation evaluation; /* of the weights that were kept, when there is a dev file */
+    size_t seeds;                       /* runs with a result below */
+    double seed_value[BERTH_SEEDS_MAX]; /* of the metric that decides: the first of the evaluation's */
+};
+
+/* Trains and writes a directory in Hugging Face's layout, train_log.jsonl, eval_log.jsonl and eval_results.json. */
+BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *options, struct berth_finetune_report *report,
+                                           struct berth_error *err);
+
 #ifdef __cplusplus
 }
 #endif
