@@ -105,8 +105,10 @@ void target_products(struct target_run *run)
         for (size_t r = 0; r < (run->quick ? 2 : 3); r++)
             for (size_t m = 0; m < 4; m++) {
                 target_pin();
-                compare_makers(
-                    run, (struct product_shape){rows[r], matrices[m][0], matrices[m][1], 1, format}, told);
+                compare_makers(run,
+                               (struct product_shape){
+                                   .m = rows[r], .n = matrices[m][0], .k = matrices[m][1], .format = format},
+                               told);
             }
     }
     target_unpin();
