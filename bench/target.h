@@ -53,6 +53,7 @@ enum { TARGET_CONTESTANTS_MAX = 8, TARGET_ROUNDS_MAX = 41 };
 struct target_contestant {
     bool (*run)(void *context); /* false ends the measuring */
     void *context;
+    bool elsewhere;               /* another process does the work: core_share is 1 */
     size_t calls;                 /* of a turn; out, as all that follows */
     double ms[TARGET_ROUNDS_MAX]; /* of a call, by round: the mean of the turn's calls */
     size_t rounds;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "peer_torch.h"
 #include "target.h"
 
 struct shape {
@@ -20,7 +21,7 @@ static const char *const models[] = {"bert-base", "distilbert", "electra-small",
 enum { MODELS = sizeof models / sizeof *models };
 
 /* Who takes part. */
-enum slot { OURS_FP32, OURS_BF16, OURS_INT8, ORT_FP32, ORT_INT8, WEIGHTS, SLOTS };
+enum slot { OURS_FP32, OURS_BF16, OURS_INT8, ORT_FP32, ORT_INT8, TORCH_BF16, WEIGHTS, SLOTS };
 static const struct {
     const char *name;
     enum berth_precision precision; /* of berth's */
@@ -31,6 +32,7 @@ static const struct {
     [OURS_INT8] = {"int8", BERTH_PRECISION_INT8, LIMIT_INT8},
     [ORT_FP32] = {.name = "ONNX Runtime fp32", .format = LIMIT_FP32},
     [ORT_INT8] = {.name = "ONNX Runtime int8", .format = LIMIT_INT8},
+    [TORCH_BF16] = {.name = "PyTorch bf16"},
     [WEIGHTS] = {.name = "reading the weights"},
 };
 
@@ -45,6 +47,7 @@ static const struct demand {
     {"T1", "bert-base", {32, 112}, OURS_INT8, ORT_INT8, 5.8},
     {"T1", "bert-base", {32, 112}, OURS_INT8, ORT_FP32, 25},
     {"T2", "bert-base", {32, 112}, OURS_BF16, ORT_FP32, 12},
+    {"T2", "bert-base", {32, 112}, OURS_BF16, TORCH_BF16, 3.5},
     {"T3", "bert-base", {1, 16}, OURS_INT8, ORT_INT8, 1.6},
     {"T3", "bert-base", {1, 32}, OURS_INT8, ORT_INT8, 1.6},
     {"T3", "bert-base", {1, 16}, OURS_INT8, WEIGHTS, 1 / 1.3},
@@ -66,6 +69,7 @@ struct field {
     struct berth_model *berth[SLOTS];
     struct target_ours ours[SLOTS];
     struct peer_model *peer[SLOTS];
+    struct peer_torch *torch;
     void *weights; /* as many bytes as the int8 ones */
     size_t weight_bytes;
     enum berth_isa isa;
@@ -138,15 +142,25 @@ static void open_slot(struct target_run *run, struct field *field, enum slot slo
         open_ours(field, slot);
     else if (slot == WEIGHTS)
         open_weights(field);
+    else if (slot == TORCH_BF16)
+        field->torch = peer_torch_open("bench/peer_torch.py", field->why[slot]);
     else
         field->peer[slot] = target_peer_open(run, field->model, slots[slot].format, 1, field->why[slot]);
 }
 
 static bool is_here(const struct field *field, enum slot slot)
 {
-    return slot == WEIGHTS     ? field->weights != NULL
-           : slot <= OURS_INT8 ? field->ours[slot].session != NULL
-                               : field->peer[slot] != NULL;
+    switch (slot) {
+        case WEIGHTS:
+            return field->weights != NULL;
+        case TORCH_BF16:
+            return field->torch != NULL;
+        case ORT_FP32:
+        case ORT_INT8:
+            return field->peer[slot] != NULL;
+        default:
+            return field->ours[slot].session != NULL;
+    }
 }
 
 static void open_field(struct target_run *run, struct field *field, const char *model)
@@ -171,6 +185,7 @@ static void close_field(struct field *field)
         berth_model_free(field->berth[slot]);
         peer_model_close(field->peer[slot]);
     }
+    peer_torch_close(field->torch);
     berth_free(field->weights);
 }
 
@@ -268,6 +283,11 @@ static bool prepare(struct field *field, enum slot slot, const struct target_bat
     } else if (slot <= OURS_INT8) {
         field->ours[slot].batch = batch;
         *contestant = (struct target_contestant){.run = target_ours_run, .context = &field->ours[slot]};
+    } else if (slot == TORCH_BF16) {
+        if (!peer_torch_prepare(field->torch, batch->texts, batch->longest))
+            return false;
+        *contestant =
+            (struct target_contestant){.run = peer_torch_run, .context = field->torch, .elsewhere = true};
     } else {
         if (!peer_model_prepare(field->peer[slot], batch->ids, batch->offsets, batch->texts, why))
             return false;
@@ -283,6 +303,7 @@ static bool measure_shape(struct target_run *run, struct field *field, struct sh
 {
     static struct target_batch batch;
     size_t count = 0;
+    target_pin(); /* for each shape anew: other work comes and goes */
     target_batch_fill(run, &batch, shape.texts, shape.length);
     for (enum slot slot = 0; slot < SLOTS; slot++) {
         place[slot] = SLOTS;
@@ -292,7 +313,6 @@ static bool measure_shape(struct target_run *run, struct field *field, struct sh
                 prepare(field, slot, &batch, &contestants[count]))
                 place[slot] = count++;
     }
-    target_pin(); /* for each shape anew: other work comes and goes */
     const bool huge = shape.texts * shape.length >= large.texts * large.length;
     return count == 0 ||
            target_measure(run, contestants, count, run->quick ? 1 : 4, run->quick || huge ? 3 : 5);

@@ -142,7 +142,7 @@ bool target_measure(struct target_run *run, struct target_contestant *contestant
     for (size_t c = 0; c < count; c++) {
         contestants[c].rounds = round;
         contestants[c].time = target_spread(contestants[c].ms, round);
-        contestants[c].core_share = target_spread(shares[c], round).median;
+        contestants[c].core_share = contestants[c].elsewhere ? 1 : target_spread(shares[c], round).median;
     }
     return true;
 }
