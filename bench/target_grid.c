@@ -315,7 +315,7 @@ static bool measure_shape(struct target_run *run, struct field *field, struct sh
     }
     const bool huge = shape.texts * shape.length >= large.texts * large.length;
     return count == 0 ||
-           target_measure(run, contestants, count, run->quick ? 1 : 4, run->quick || huge ? 3 : 5);
+           target_measure(run, contestants, count, run->quick ? 1 : 3, run->quick || huge ? 3 : 5);
 }
 
 static void compare_shape(struct target_run *run, struct field *field, struct shape shape, double *fp32_ratio)

@@ -36,7 +36,7 @@ static bool compare_threads(struct target_run *run, const char *precision,
     contestants[0] = (struct target_contestant){.run = target_ours_run, .context = &one};
     contestants[1] = (struct target_contestant){.run = target_ours_run, .context = &two};
     contestants[2] = (struct target_contestant){.run = run_pair, .context = pair};
-    if (!target_measure(run, contestants, 3, run->quick ? 1 : 6, run->quick ? 3 : 4))
+    if (!target_measure(run, contestants, 3, run->quick ? 1 : 5, 3))
         return false;
     const struct target_spread gain = target_ratio(&contestants[1], &contestants[0]);
     const struct target_spread apart = target_ratio(&contestants[2], &contestants[0]);
