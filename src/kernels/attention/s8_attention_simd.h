@@ -64,24 +64,6 @@ size_t S8_KERNEL(s8_attention_scratch)(size_t t, size_t d)
     return lay_out(&w, t, d, NULL) / sizeof(float);
 }
 
-/* Rows of a head lie far apart, each in a few lines of the cache, which no hardware foresees. */
-enum { ROWS_AHEAD = 8 };
-
-ALWAYS_INLINE void prefetch_row(const struct attention *w, const float *rows, size_t stride, size_t row)
-{
-    for (size_t c = 0; row < w->t && c < w->d; c += 16)
-        __builtin_prefetch(rows + row * stride + c);
-}
-
-static int32_t sum_lanes(vi x)
-{
-    int32_t lanes[LANES], sum = 0;
-    vi_store(lanes, x);
-    for (size_t i = 0; i < LANES; i++)
-        sum += lanes[i];
-    return sum;
-}
-
 /* Rows of a head lie far apart, a few cache lines each, which no hardware foresees: while keys are packed,
  * those of keys, values and queries are asked for that come next. */
 static void prefetch_rows(const struct berth_attention_f32 *g, size_t token)
@@ -117,7 +99,7 @@ static void pack_keys(struct attention *w, const struct berth_attention_f32 *g)
                 memcpy(column, bytes + i, 4);
         }
         w->key_scale[j] = q.scale;
-        w->key_offset[j] = -128 * sum_lanes(sum);
+        w->key_offset[j] = -128 * vi_sum(sum);
         w->broken += q.scale * 0;
     }
 }
@@ -210,7 +192,7 @@ static int32_t exponentiate(const struct attention *w, float *scores, uint8_t *p
         vi_store_bytes(powers + j / BERTH_TILE_BYTES * TILE_SIZE + j % BERTH_TILE_BYTES, power);
         sum += power;
     }
-    return sum_lanes(sum);
+    return vi_sum(sum);
 }
 
 static void average(const struct attention *w, const struct berth_attention_f32 *g, size_t row, size_t rows,

@@ -98,7 +98,7 @@ static float expected(const struct problem *p, size_t i, size_t j)
     int64_t sum = 0;
     for (size_t c = 0; c < p->k; c++)
         sum += (int64_t)steps_of(x[c], x_most) * steps_of(w[c], w_most);
-    return fmaf((float)sum, (x_most / 127) * (w_most / 127), p->bias.data[j]) +
+    return fmaf((float)sum, (x_most * (1.0f / 127)) * (w_most * (1.0f / 127)), p->bias.data[j]) +
            p->residual.data[i * p->n + j];
 }
 
