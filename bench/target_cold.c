@@ -97,7 +97,8 @@ static bool measure(struct target_run *run, const char *what, const char *folder
     snprintf(line, sizeof line, "%s, first answer, ms", what);
     snprintf(bound, sizeof bound, "it took %.0f ms of CPU time, its fastest runs %.0f ms by the clock",
              work.median, time.low);
-    target_verdict(run, "T10", line, time.median, TARGET_AT_MOST, wanted_ms, bound);
+    target_verdict(run, &(struct target_figure){"T10", line, time.median, TARGET_AT_MOST, wanted_ms, 0},
+                   bound);
     return true;
 }
 
@@ -132,8 +133,10 @@ void target_cold(struct target_run *run)
         return;
     }
     if (measure(run, "fp32 checkpoint", folder, "fp32", 250, &memory))
-        target_verdict(run, "T10", "fp32, peak resident memory over that of the weights",
-                       memory.median / weights_mb, TARGET_AT_MOST, 1.25, NULL);
+        target_verdict(run,
+                       &(struct target_figure){"T10", "fp32, peak resident memory over that of the weights",
+                                               memory.median / weights_mb, TARGET_AT_MOST, 1.25, 0},
+                       NULL);
     measure(run, "fp32 checkpoint, int8 made at load", folder, "int8", 250, &memory);
     if (quantise(run, folder, quantised))
         measure(run, "int8 checkpoint", quantised, "int8", 100, &memory);

@@ -213,6 +213,40 @@ static void tell_bound(const struct target_run *run, const struct target_floor *
                  100 * floor->ms / ours_ms, limit, floor->ms, peer_ms / floor->ms);
 }
 
+static void name_comparison(const struct field *field, const struct demand *demand, struct shape shape,
+                            char *text, size_t size)
+{
+    snprintf(text, size, "%s %zu x %zu %s against %s", field->model, shape.texts, shape.length,
+             slots[demand->ours].name, slots[demand->against].name);
+}
+
+static void record_row(struct target_run *run, const struct field *field, const struct demand *demand,
+                       struct shape shape, const struct target_contestant *ours,
+                       const struct target_contestant *peer, const struct target_work *work,
+                       const struct target_floor *floor)
+{
+    const struct target_spread ratio = target_ratio(ours, peer);
+    json_array_append_new(
+        run->results,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, "
+                  "s:{s:f,s:f,s:f}, s:f, s:f, s:f, s:f, s:f, s:f}",
+                  "target", demand->target, "model", field->model, "batch", (json_int_t)shape.texts, "length",
+                  (json_int_t)shape.length, "threads", (json_int_t)1, "precision", slots[demand->ours].name,
+                  "peer", slots[demand->against].name, "rounds", (json_int_t)ours->rounds, "berth_ms",
+                  "median", ours->time.median, "p10", ours->time.low, "p90", ours->time.high, "peer_ms",
+                  "median", peer->time.median, "p10", peer->time.low, "p90", peer->time.high, "ratio",
+                  "median", ratio.median, "p10", ratio.low, "p90", ratio.high, "wanted", demand->wanted,
+                  "core_share", ours->core_share, "peer_core_share", peer->core_share, "gops",
+                  work->operations / ours->time.median * 1e-6, "limit_ms", floor->ms, "share_of_limit",
+                  floor->ms / ours->time.median));
+    if (demand->wanted > 0 && demand->model) { /* those of every model are judged together */
+        char what[96];
+        name_comparison(field, demand, shape, what, sizeof what);
+        target_record(run, &(struct target_figure){demand->target, what, ratio.median, TARGET_AT_LEAST,
+                                                   demand->wanted, peer->time.median / floor->ms});
+    }
+}
+
 static void print_row(struct target_run *run, const struct field *field, const struct demand *demand,
                       struct shape shape, const struct target_contestant *ours,
                       const struct target_contestant *peer)
@@ -233,27 +267,14 @@ static void print_row(struct target_run *run, const struct field *field, const s
         printf("  %15s", "");
     printf(" %6.0f GOP/s %3.0f %% of the limit\n", rate, 100 * share);
     if (ours->core_share < 0.95 || peer->core_share < 0.95)
-        printf(
-            "       disturbed: other work left this core for %.0f %% of the time to berth, for %.0f %% to "
-            "the peer\n",
-            100 * ours->core_share, 100 * peer->core_share);
+        printf("       disturbed: other work left berth %.0f %% of the core, the peer %.0f %%\n",
+               100 * ours->core_share, 100 * peer->core_share);
     if (missed) {
         tell_bound(run, &floor, ours->time.median, peer->time.median, demand->wanted, bound, sizeof bound);
         printf("       %s\n", bound);
     }
     fflush(stdout);
-    json_array_append_new(
-        run->results,
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, "
-                  "s:{s:f,s:f,s:f}, s:f, s:f, s:f, s:f, s:f, s:f, s:s*}",
-                  "target", demand->target, "model", field->model, "batch", (json_int_t)shape.texts, "length",
-                  (json_int_t)shape.length, "threads", (json_int_t)1, "precision", slots[demand->ours].name,
-                  "peer", slots[demand->against].name, "rounds", (json_int_t)ours->rounds, "berth_ms",
-                  "median", ours->time.median, "p10", ours->time.low, "p90", ours->time.high, "peer_ms",
-                  "median", peer->time.median, "p10", peer->time.low, "p90", peer->time.high, "ratio",
-                  "median", ratio.median, "p10", ratio.low, "p90", ratio.high, "wanted", demand->wanted,
-                  "core_share", ours->core_share, "peer_core_share", peer->core_share, "gops", rate,
-                  "limit_ms", floor.ms, "share_of_limit", share, "bound", missed ? bound : NULL));
+    record_row(run, field, demand, shape, ours, peer, &work, &floor);
 }
 
 /* berth's time beside the machine's limit alone, where the peer is missing. */
@@ -262,12 +283,19 @@ static void print_alone(struct target_run *run, const struct field *field, const
 {
     const struct target_work work = target_model_work(field->berth[demand->ours], shape.texts, shape.length);
     const struct target_floor floor = target_floor(run, &work, slots[demand->ours].precision);
-    char what[160];
-    snprintf(what, sizeof what,
-             "%s %zu x %zu %s: %.3f ms (%.3f..%.3f), %.0f %% of the machine's limit; against %s",
-             field->model, shape.texts, shape.length, slots[demand->ours].name, ours->time.median,
-             ours->time.low, ours->time.high, 100 * floor.ms / ours->time.median,
-             slots[demand->against].name);
+    const struct target_spread *time = &ours->time;
+    char what[96];
+    printf("%-4s %-13s %2zu x %-3zu %-4s %9.3f (%.3f..%.3f)  alone %15s %6.0f GOP/s %3.0f %% of the limit\n",
+           demand->target, field->model, shape.texts, shape.length, slots[demand->ours].name, time->median,
+           time->low, time->high, "", work.operations / time->median * 1e-6, 100 * floor.ms / time->median);
+    json_array_append_new(
+        run->results,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:{s:f,s:f,s:f}, s:f, s:f}", "target", demand->target,
+                  "model", field->model, "batch", (json_int_t)shape.texts, "length", (json_int_t)shape.length,
+                  "threads", (json_int_t)1, "precision", slots[demand->ours].name, "rounds",
+                  (json_int_t)ours->rounds, "berth_ms", "median", time->median, "p10", time->low, "p90",
+                  time->high, "limit_ms", floor.ms, "share_of_limit", floor.ms / time->median));
+    name_comparison(field, demand, shape, what, sizeof what);
     target_missing(run, demand->target, what, field->why[demand->against]);
 }
 
@@ -336,9 +364,8 @@ static void compare_shape(struct target_run *run, struct field *field, struct sh
         } else if (ours != SLOTS) {
             print_alone(run, field, demand, shape, &contestants[ours]);
         } else if (demand->wanted > 0) {
-            char what[120];
-            snprintf(what, sizeof what, "%s %zu x %zu %s against %s", field->model, shape.texts, shape.length,
-                     slots[demand->ours].name, slots[demand->against].name);
+            char what[96];
+            name_comparison(field, demand, shape, what, sizeof what);
             target_missing(run, demand->target, what, field->why[demand->ours]);
         }
     }
@@ -354,9 +381,9 @@ static void judge_fp32(struct target_run *run, const char *model, const double *
     for (size_t i = 1; i < count; i++)
         slowest = fmin(slowest, ratios[i]);
     snprintf(what, sizeof what, "%s fp32, slowest of %zu shapes against ONNX Runtime", model, count);
-    target_verdict(run, "T6", what, slowest, TARGET_AT_LEAST, 1, NULL);
+    target_verdict(run, &(struct target_figure){"T6", what, slowest, TARGET_AT_LEAST, 1, 0}, NULL);
     snprintf(what, sizeof what, "%s fp32, median shape against ONNX Runtime", model);
-    target_verdict(run, "T6", what, spread.median, TARGET_AT_LEAST, 1.2, NULL);
+    target_verdict(run, &(struct target_figure){"T6", what, spread.median, TARGET_AT_LEAST, 1.2, 0}, NULL);
 }
 
 static void compare_model(struct target_run *run, const char *model)

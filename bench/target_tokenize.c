@@ -49,8 +49,12 @@ void target_tokenize(struct target_run *run)
                                                       "mb_per_s", speed, "whole_over_half", growth));
     }
     if (english > 0)
-        target_verdict(run, "T9", "English, MB/s", english, TARGET_AT_LEAST, 50, NULL);
+        target_verdict(run, &(struct target_figure){"T9", "English, MB/s", english, TARGET_AT_LEAST, 50, 0},
+                       NULL);
     if (worst > 0)
-        target_verdict(run, "T9", "worst text, time for twice the length", worst, TARGET_AT_MOST, 3, NULL);
+        target_verdict(run,
+                       &(struct target_figure){"T9", "worst text, time for twice the length", worst,
+                                               TARGET_AT_MOST, 3, 0},
+                       NULL);
     json_decref(figures);
 }
