@@ -197,7 +197,7 @@ static void tell_bound(const struct target_run *run, const struct target_floor *
                        double peer_ms, double wanted, char *text, size_t size)
 {
     char limit[160];
-    if (floor->compute_ms >= floor->memory_ms)
+    if (floor->compute_ms > floor->memory_ms)
         snprintf(limit, sizeof limit, "%s at %.0f GOP/s (%s)", limit_format_name(floor->format),
                  run->limit[floor->format], limit_unit_find(floor->format, run->cpu.best)->name);
     else
@@ -302,22 +302,25 @@ static void print_alone(struct target_run *run, const struct field *field, const
 /* --- shapes -----------------------------------------------------------------------------------------------
  */
 
+/* False with the reason in field->why. */
 static bool prepare(struct field *field, enum slot slot, const struct target_batch *batch,
                     struct target_contestant *contestant)
 {
-    char why[PEER_WHY_SIZE];
     if (slot == WEIGHTS) {
         *contestant = (struct target_contestant){.run = run_read, .context = field};
     } else if (slot <= OURS_INT8) {
         field->ours[slot].batch = batch;
         *contestant = (struct target_contestant){.run = target_ours_run, .context = &field->ours[slot]};
     } else if (slot == TORCH_BF16) {
-        if (!peer_torch_prepare(field->torch, batch->texts, batch->longest))
+        if (!peer_torch_prepare(field->torch, batch->texts, batch->longest)) {
+            snprintf(field->why[slot], TARGET_WHY_SIZE, "PyTorch's process has ended");
             return false;
+        }
         *contestant =
             (struct target_contestant){.run = peer_torch_run, .context = field->torch, .elsewhere = true};
     } else {
-        if (!peer_model_prepare(field->peer[slot], batch->ids, batch->offsets, batch->texts, why))
+        if (!peer_model_prepare(field->peer[slot], batch->ids, batch->offsets, batch->texts,
+                                field->why[slot]))
             return false;
         *contestant = (struct target_contestant){.run = target_peer_run, .context = field->peer[slot]};
     }

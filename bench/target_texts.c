@@ -123,7 +123,7 @@ static double least_ms(const struct target_run *run, const struct berth_model *m
     for (size_t length = 1; length < LENGTHS; length++)
         if (pass->lengths[length] > 0)
             operations += target_model_work(model, pass->lengths[length], length).operations;
-    return operations / run->limit[LIMIT_INT8] * 1e-6;
+    return run->limit[LIMIT_INT8] > 0 ? operations / run->limit[LIMIT_INT8] * 1e-6 : 0; /* 0: not known */
 }
 
 static void judge(struct target_run *run, const struct berth_model *model, size_t texts,

@@ -73,7 +73,8 @@ void target_summary(const struct target_run *run)
 {
     size_t i;
     json_t *verdict;
-    printf("\nsummary\n");
+    if (json_array_size(run->verdicts) > 0)
+        printf("\nsummary\n");
     json_array_foreach(run->verdicts, i, verdict)
     {
         const double limit = json_number_value(json_object_get(verdict, "at_limit"));
