@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/presets.h"
 
 /* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
 extern const unsigned char berth_builtin_vocab[];
@@ -34,18 +35,30 @@ static void remark(struct berth_model *model, const struct berth_options *option
 
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
 {
-    char line[512];
+    char text[BERTH_ERROR_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    struct berth_error printable; /* the words may be a file's: as fit for a terminal as an error's */
+    berth_fail(&printable, BERTH_OK, "%s", text);
     for (size_t i = 0; i < BERTH_REMARKS_MAX; i++)
         if (!model->remarks[i]) {
-            model->remarks[i] = berth_strdup(line);
+            model->remarks[i] = berth_strdup(printable.message);
             break;
         }
     if (options->log)
-        options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
+        options->log(options->log_context, BERTH_SEVERITY_WARNING, printable.message);
+}
+
+/* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
+static bool is_hub_id(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t first = strspn(name, allowed);
+    const char *second = name + first + 1;
+    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' &&
+           !second[strspn(second, allowed)];
 }
 
 /* Which of the forms of a model argument this is; everything that this version cannot open is refused by
@@ -62,6 +75,11 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
                           "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
+    if (is_hub_id(name))
+        return berth_fail(err, BERTH_NOT_FOUND,
+                          "%s: no such directory, and this version cannot fetch a hub's model yet; download "
+                          "it and give its directory",
+                          name);
     return berth_fail(
         err, BERTH_NOT_FOUND,
         "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
@@ -70,13 +88,26 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
 /* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
 static void choose_precision(struct berth_model *model, const struct berth_options *options)
 {
+    static const char *const extents[] = {
+        [BERTH_PRECISION_FP32] = "",
+        [BERTH_PRECISION_BF16] = "; products and word embedding, the classifier in fp32",
+        [BERTH_PRECISION_INT8] = "; products, attention and word embedding, the classifier in fp32",
+    };
     bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
-    if (model->precision == BERTH_PRECISION_AUTO)
+    const char *reason = "asked for";
+    if (model->precision == BERTH_PRECISION_AUTO) {
+        reason = hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16";
         model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
-    else if (model->precision == BERTH_PRECISION_BF16 && !hardware)
+    } else if (model->precision == BERTH_PRECISION_DEFAULT) {
+        reason = "the default";
+        model->precision = BERTH_PRECISION_FP32;
+    } else if (model->precision == BERTH_PRECISION_BF16 && !hardware) {
         remark(model, options,
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
+    }
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s%s", reason,
+             extents[model->precision]);
 }
 
 static enum berth_number number_of(enum berth_precision precision)
@@ -124,8 +155,6 @@ static enum berth_status check_runtime(struct berth_model *model, const struct b
         return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
                           berth_runtime_name(options->runtime));
     model->precision = options->precision;
-    if (options->precision == BERTH_PRECISION_DEFAULT)
-        model->precision = BERTH_PRECISION_FP32;
     return BERTH_OK;
 }
 
@@ -174,13 +203,14 @@ fail:
     return status;
 }
 
-/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot
- * run. */
+/* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model
+ * that berth cannot run. */
 static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
                                             struct berth_error *err)
 {
-    if (!berth_directory_exists(model->name))
-        return BERTH_OK;
+    uint64_t seed;
+    if (has_prefix(model->name, random_prefix))
+        return berth_preset_config(model->name + strlen(random_prefix), &model->config, &seed, err);
     char *path = berth_path_join(model->name, "config.json");
     if (!path)
         return berth_fail_memory(err, "a path", strlen(model->name));
@@ -217,7 +247,7 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
-    if (model->plan && config->vocab_size > 0 && positions < 3)
+    if (model->plan && positions < 3)
         return berth_fail(err, BERTH_FORMAT,
                           "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
                           model->name, positions);
@@ -256,6 +286,7 @@ static void fill_info(struct berth_model *model)
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
         .precision = berth_precision_name(model->precision),
+        .precision_reason = model->precision_reason,
         .runtime = "native",
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,

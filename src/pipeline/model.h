@@ -17,6 +17,7 @@ struct berth_model {
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
     enum berth_precision precision; /* in force */
+    char precision_reason[120];
     struct berth_tokenizer *tokenizer;
     struct berth_plan *plan;    /* NULL: opened to tokenise only */
     struct berth_config config; /* of a model opened to tokenise only, when it has one */
