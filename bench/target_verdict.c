@@ -1,5 +1,6 @@
 /* target_verdict.c: figures beside what is wanted of them: a line where they are measured, all of them at the
  * end. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ void target_record(struct target_run *run, const struct target_figure *figure)
         json_pack("{s:s, s:s, s:f, s:s, s:f, s:s}", "target", figure->target, "what", figure->what, "value",
                   figure->value, "sense", sense_name(figure->sense), "wanted", figure->wanted, "verdict",
                   target_word(figure->value, figure->sense, figure->wanted));
-    if (figure->at_limit > 0)
+    if (figure->at_limit > 0 && isfinite(figure->at_limit))
         json_object_set_new(verdict, "at_limit", json_real(figure->at_limit));
     json_array_append_new(run->verdicts, verdict);
 }
