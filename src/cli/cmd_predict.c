@@ -20,7 +20,9 @@ static bool read_format(void *target, const char *value)
     return false;
 }
 
-/* Texts collected from a reader: at most so many, and about so many bytes, are classified together. */
+enum { LABEL_SHOWN = 200 }; /* characters, in formats for people */
+
+/* Texts collected: at most so many, and about so many bytes, are classified together. */
 enum { WINDOW_TEXTS = 512, WINDOW_BYTES = 4 << 20 };
 
 struct window {
@@ -79,18 +81,27 @@ static void write_json(FILE *out, const struct berth_model_info *info, const str
     putc('}', out);
 }
 
-/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. */
-static void write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
+/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. Returns
+ * the characters written. */
+static size_t write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
 {
     size_t shown = 0;
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         if ((c & 0xc0) != 0x80 && shown++ == limit) {
             fputs("...", out);
-            return;
+            return limit + 3;
         }
         putc(c < 0x20 || c == 0x7f ? ' ' : c, out);
     }
+    return shown;
+}
+
+/* A label, which may be any text, and spaces up to the width. */
+static void write_label(FILE *out, const char *label, size_t width)
+{
+    for (size_t shown = write_excerpt(out, label, strlen(label), LABEL_SHOWN); shown < width; shown++)
+        putc(' ', out);
 }
 
 static void write_result(struct job *job, const struct berth_text *text, const struct berth_result *result)
@@ -99,29 +110,31 @@ static void write_result(struct job *job, const struct berth_text *text, const s
     FILE *out = job->out;
     bool first = job->written++ == 0;
     switch (job->format) {
-    case FORMAT_JSON:
-        fputs(first ? "[" : ",\n ", out);
-        write_json(out, info, result);
-        break;
-    case FORMAT_TSV:
-        if (first)
-            fputs("label\tscore\ttokens\n", out);
-        fprintf(out, "%s\t%.9g\t%zu\n", result->label ? result->label : "", (double)result->score, result->tokens);
-        break;
-    case FORMAT_TABLE:
-        if (first)
-            fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
-        fprintf(out, "%-16s %8.4f %7zu  ", result->label ? result->label : "-", (double)result->score, result->tokens);
-        write_excerpt(out, text->text, text->size, 60);
-        if (text->pair) {
-            fputs(" | ", out);
-            write_excerpt(out, text->pair, text->pair_size, 40);
-        }
-        putc('\n', out);
-        break;
-    default:
-        write_json(out, info, result);
-        putc('\n', out);
+        case FORMAT_JSON:
+            fputs(first ? "[" : ",\n ", out);
+            write_json(out, info, result);
+            break;
+        case FORMAT_TSV:
+            if (first)
+                fputs("label\tscore\ttokens\n", out);
+            write_label(out, result->label ? result->label : "", 0);
+            fprintf(out, "\t%.9g\t%zu\n", (double)result->score, result->tokens);
+            break;
+        case FORMAT_TABLE:
+            if (first)
+                fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
+            write_label(out, result->label ? result->label : "-", 16);
+            fprintf(out, " %8.4f %7zu  ", (double)result->score, result->tokens);
+            write_excerpt(out, text->text, text->size, 60);
+            if (text->pair) {
+                fputs(" | ", out);
+                write_excerpt(out, text->pair, text->pair_size, 40);
+            }
+            putc('\n', out);
+            break;
+        default:
+            write_json(out, info, result);
+            putc('\n', out);
     }
 }
 
@@ -141,17 +154,27 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
     return true;
 }
 
-static bool collect(struct window *window, const struct berth_text *text)
+static enum berth_status collect(struct window *window, const struct berth_text *text,
+                                 struct berth_error *err)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
-    if (!add(window, text->text, text->size, &text_at) || (text->pair && !add(window, text->pair, text->pair_size, &pair_at)))
-        return false;
+    if (!add(window, text->text, text->size, &text_at) ||
+        (text->pair && !add(window, text->pair, text->pair_size, &pair_at))) {
+        snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
+                 text->size + text->pair_size);
+        return err->status = BERTH_NO_MEMORY;
+    }
     window->place[i].text = text_at;
     window->place[i].text_size = text->size;
     window->place[i].pair = pair_at;
     window->place[i].pair_size = text->pair_size;
     window->count++;
-    return true;
+    return BERTH_OK;
+}
+
+static bool is_full(const struct window *window)
+{
+    return window->count == WINDOW_TEXTS || window->used >= WINDOW_BYTES;
 }
 
 static enum berth_status flush_window(struct job *job, struct berth_error *err)
@@ -159,17 +182,20 @@ static enum berth_status flush_window(struct job *job, struct berth_error *err)
     struct window *window = job->window;
     for (size_t i = 0; i < window->count; i++) {
         bool pair = window->place[i].pair != SIZE_MAX;
-        window->texts[i] = (struct berth_text){window->bytes + window->place[i].text, window->place[i].text_size,
-                                               pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
+        window->texts[i] = (struct berth_text){
+            window->bytes + window->place[i].text, window->place[i].text_size,
+            pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
     }
-    enum berth_status status = berth_session_classify(job->session, window->texts, window->count, window->results, err);
+    enum berth_status status =
+        berth_session_classify(job->session, window->texts, window->count, window->results, err);
     for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
         write_result(job, &window->texts[i], &window->results[i]);
     window->count = window->used = 0;
     return status;
 }
 
-static enum berth_status predict_reader(struct job *job, struct berth_reader *reader, struct berth_progress *progress, struct berth_error *err)
+static enum berth_status predict_reader(struct job *job, struct berth_reader *reader,
+                                        struct berth_progress *progress, struct berth_error *err)
 {
     for (bool end = false; !end;) {
         struct berth_record record;
@@ -178,12 +204,12 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
             struct berth_error ignored;
             return flush_window(job, &ignored) == BERTH_OK ? status : (*err = ignored, ignored.status);
         }
-        if (!end && !collect(job->window, &record.text)) {
-            snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes", record.text.size);
-            return err->status = BERTH_NO_MEMORY;
-        }
+        if (!end)
+            status = collect(job->window, &record.text, err);
+        if (status != BERTH_OK)
+            return status;
         bool waits = !end && !berth_reader_ready(reader);
-        if (end || waits || job->window->count == WINDOW_TEXTS || job->window->used >= WINDOW_BYTES) {
+        if (end || waits || is_full(job->window)) {
             status = flush_window(job, err);
             if (status != BERTH_OK)
                 return status;
@@ -197,21 +223,23 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
     return BERTH_OK;
 }
 
-static enum berth_status predict_arguments(struct job *job, char **texts, size_t count, struct berth_error *err)
+static enum berth_status predict_arguments(struct job *job, char **texts, size_t count,
+                                           struct berth_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
-        struct berth_result result;
-        enum berth_status status = berth_session_classify(job->session, &text, 1, &result, err);
+        enum berth_status status = collect(job->window, &text, err);
+        if (status == BERTH_OK && is_full(job->window))
+            status = flush_window(job, err);
         if (status != BERTH_OK)
             return status;
-        write_result(job, &text, &result);
     }
-    return BERTH_OK;
+    return flush_window(job, err);
 }
 
-static int predict(const struct cli_common *common, const char *input, enum berth_layout layout, const struct berth_columns *columns,
-                   const char *output_path, enum format format, char **texts, size_t count)
+static int predict(const struct cli_common *common, const char *input, enum berth_layout layout,
+                   const struct berth_columns *columns, const char *output_path, enum format format,
+                   char **texts, size_t count)
 {
     struct berth_error err;
     struct berth_model *model = NULL;
@@ -226,7 +254,8 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     /* The input is looked at before the model: a wrong file name should not cost a load. */
     if ((count == 0 && berth_reader_open(input, layout, columns, &reader, &err) != BERTH_OK) ||
         berth_model_open(common->model, &common->options, &model, &err) != BERTH_OK ||
-        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK || cli_output_open(&output, output_path, &err) != BERTH_OK) {
+        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK ||
+        cli_output_open(&output, output_path, &err) != BERTH_OK) {
         cli_fail("predict", &err);
         goto done;
     }
@@ -234,9 +263,10 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     if (format == FORMAT_UNSET)
         job.format = !output.to_file && isatty(STDOUT_FILENO) ? FORMAT_TABLE : FORMAT_JSONL;
     struct berth_progress progress;
-    berth_progress_begin(&progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
-    enum berth_status status =
-        count > 0 ? predict_arguments(&job, texts, count, &err) : predict_reader(&job, reader, &progress, &err);
+    berth_progress_begin(
+        &progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
+    enum berth_status status = count > 0 ? predict_arguments(&job, texts, count, &err)
+                                         : predict_reader(&job, reader, &progress, &err);
     berth_progress_end(&progress, job.written);
     if (job.format == FORMAT_JSON && status == BERTH_OK)
         fputs(job.written ? "]\n" : "[]\n", job.out);
@@ -258,23 +288,28 @@ int cli_predict(int argc, char **argv)
     struct berth_columns columns = {0};
     enum format format = FORMAT_UNSET;
     const struct cli_flag flags[] = {
-        CLI_MODEL_FLAG(common),
+        CLI_HEADING("input"),
         CLI_INPUT_FLAGS(input, layout, columns),
-        {"format", 'f', "F", read_format, &format, "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
-        {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
+        CLI_HEADING("model"),
+        CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
-        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens, "tokens computed together (default 1024)"},
-        CLI_TOKENIZER_FLAG(common),
+        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
+         "tokens computed together (default 1024)"},
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
+        {"format", 'f', "F", read_format, &format,
+         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
+        CLI_OUTPUT_FLAG(output_path),
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"predict",
-                                  "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
-                                  "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
-                                  "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
-                                  "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "predict",
+        "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
+        "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
+        "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
+        "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -283,5 +318,6 @@ int cli_predict(int argc, char **argv)
     if (first < argc && input)
         return cli_usage(&verb, "texts come from the arguments or from -i FILE, not from both");
     cli_log_to_stderr(&common);
-    return predict(&common, input, layout, &columns, output_path, format, argv + first, (size_t)(argc - first));
+    return predict(&common, input, layout, &columns, output_path, format, argv + first,
+                   (size_t)(argc - first));
 }

@@ -4,22 +4,6 @@
 
 #include "kernels/list.h"
 
-void berth_k_f32_layernorm__ref(float *out, const float *x, const float *gamma, const float *beta, size_t m,
-                                size_t n, size_t out_stride, size_t x_stride, float eps)
-{
-    for (size_t r = 0; r < m; r++, out += out_stride, x += x_stride) {
-        float sum = 0, squares = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += x[i];
-        const float mean = sum / (float)n;
-        for (size_t i = 0; i < n; i++)
-            squares += (x[i] - mean) * (x[i] - mean);
-        const float scale = 1 / sqrtf(squares / (float)n + eps);
-        for (size_t i = 0; i < n; i++)
-            out[i] = (x[i] - mean) * scale * gamma[i] + beta[i];
-    }
-}
-
 void berth_k_f32_add3__ref(float *out, const float *a, const float *b, const float *c, size_t n)
 {
     for (size_t i = 0; i < n; i++)

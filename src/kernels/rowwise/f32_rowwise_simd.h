@@ -1,5 +1,5 @@
 /* f32_rowwise_simd.h: what is done to rows between the matrix products, compiled once per level; include
- * avx2.h or avx512.h first. Every sum runs in the order that the length alone decides. */
+ * avx2.h or avx512.h first. */
 #ifndef BERTH_KERNELS_ROWWISE_F32_ROWWISE_SIMD_H
 #define BERTH_KERNELS_ROWWISE_F32_ROWWISE_SIMD_H
 
@@ -8,65 +8,7 @@
 
 #include "kernels/list.h"
 #include "kernels/simd/functions.h"
-
-/* Elements [i, n) of x, at most LANES of them; the rest read as 0. */
-ALWAYS_INLINE vf load_at(const float *x, size_t i, size_t n)
-{
-    return n - i >= LANES ? vf_load(x + i) : vf_load_part(x + i, n - i);
-}
-
-ALWAYS_INLINE void store_at(float *out, vf x, size_t i, size_t n)
-{
-    if (n - i >= LANES) {
-        vf_store(out + i, x);
-    } else {
-        vf_store_part(out + i, x, n - i);
-    }
-}
-
-static float mean_of(const float *x, size_t n)
-{
-    vf a = vf_set(0), b = a, c = a, d = a;
-    size_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        a += vf_load(x + i);
-        b += vf_load(x + i + LANES);
-        c += vf_load(x + i + 2 * LANES);
-        d += vf_load(x + i + 3 * LANES);
-    }
-    for (; i < n; i += LANES)
-        a += load_at(x, i, n);
-    return vf_sum((a + b) + (c + d)) / (float)n;
-}
-
-static float variance_of(const float *x, size_t n, float mean)
-{
-    const vf m = vf_set(mean);
-    vf a = vf_set(0), b = a;
-    size_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        const vf u = vf_load(x + i) - m, v = vf_load(x + i + LANES) - m;
-        a = vf_fma(u, u, a);
-        b = vf_fma(v, v, b);
-    }
-    float rest = 0;
-    for (; i < n; i++)
-        rest += (x[i] - mean) * (x[i] - mean);
-    return (vf_sum(a + b) + rest) / (float)n;
-}
-
-void KERNEL(f32_layernorm)(float *out, const float *x, const float *gamma, const float *beta, size_t m,
-                           size_t n, size_t out_stride, size_t x_stride, float eps)
-{
-    for (size_t r = 0; r < m; r++, out += out_stride, x += x_stride) {
-        const float mean = mean_of(x, n);
-        const vf scale = vf_set(1 / sqrtf(variance_of(x, n, mean) + eps)), shift = vf_set(mean);
-        for (size_t i = 0; i < n; i += LANES) {
-            const vf normal = (load_at(x, i, n) - shift) * scale;
-            store_at(out, vf_fma(normal, load_at(gamma, i, n), load_at(beta, i, n)), i, n);
-        }
-    }
-}
+#include "kernels/simd/wide.h"
 
 void KERNEL(f32_add3)(float *out, const float *a, const float *b, const float *c, size_t n)
 {

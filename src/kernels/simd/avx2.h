@@ -11,6 +11,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 typedef __m256 vf;
+typedef int32_t vi __attribute__((vector_size(32)));
 
 /* A tile of a matrix product holds 12 sums, 2 columns of weights and 1 broadcast: 15 of 16 registers. Tiles
  * of fewer than PREFETCH_ROWS rows do not ask for weights ahead (tile.h). A packed block of rows, at most
@@ -99,6 +100,15 @@ ALWAYS_INLINE vf vf_scale(vf x, vf n)
     return x * first * second;
 }
 
+/* The sum of WIDE = 16 elements, in one order at every level: halves are added until one is left. */
+ALWAYS_INLINE float vf_sum_wide(const vf *x)
+{
+    const __m256 eight = _mm256_add_ps(x[0], x[1]);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 ALWAYS_INLINE float vf_sum(vf x)
 {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -123,6 +133,77 @@ ALWAYS_INLINE vf vf_of_bf16(const uint16_t *p)
 {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* The larger of `most` (of no sign) and |x|; a NaN is larger than anything. */
+ALWAYS_INLINE vf vf_most(vf most, vf x)
+{
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(most), _mm256_castps_si256(vf_abs(x))));
+}
+
+ALWAYS_INLINE int32_t vi_largest(vi x)
+{
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, _MM_SHUFFLE(1, 0, 3, 2)));
+    return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+
+ALWAYS_INLINE int32_t vi_sum(vi x)
+{
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, _MM_SHUFFLE(1, 0, 3, 2)));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+
+/* To the nearest integer, ties to even; |x| below 2^22. */
+ALWAYS_INLINE vi vi_round(vf x)
+{
+    return (vi)_mm256_cvtps_epi32(x);
+}
+
+ALWAYS_INLINE vf vf_of_int(vi x)
+{
+    return _mm256_cvtepi32_ps((__m256i)x);
+}
+
+ALWAYS_INLINE vi vi_set(int32_t x)
+{
+    return (vi)_mm256_set1_epi32(x);
+}
+
+ALWAYS_INLINE vi vi_load(const int32_t *p)
+{
+    return (vi)_mm256_loadu_si256((const __m256i *)p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)p, (__m256i)x);
+}
+
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
+/* The low byte of every element. */
+ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
+{
+    const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8,
+                                         12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i bytes = _mm256_shuffle_epi8((__m256i)x, low);
+    const __m128i all = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64((__m128i *)p, all);
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    const __m256i low = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5,
+                                         8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i halves =
+        _mm256_permute4x64_epi64(_mm256_shuffle_epi8((__m256i)x, low), _MM_SHUFFLE(3, 3, 2, 0));
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
 }
 
 #endif

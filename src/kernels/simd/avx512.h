@@ -11,6 +11,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 typedef __m512 vf;
+typedef int32_t vi __attribute__((vector_size(64)));
 
 /* A tile of a matrix product holds 28 sums, 2 columns of weights and 1 broadcast: 31 of 32 registers. Tiles
  * of fewer than PREFETCH_ROWS rows do not ask for weights ahead (tile.h). A packed block of rows, at most
@@ -89,9 +90,18 @@ ALWAYS_INLINE vf vf_scale(vf x, vf n)
     return _mm512_scalef_ps(x, n);
 }
 
+/* The sum of WIDE = 16 elements, in one order at every level: halves are added until one is left. */
+ALWAYS_INLINE float vf_sum_wide(const vf *x)
+{
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 ALWAYS_INLINE float vf_sum(vf x)
 {
-    return _mm512_reduce_add_ps(x);
+    return vf_sum_wide(&x);
 }
 
 /* Undefined when a lane is NaN. */
@@ -109,6 +119,66 @@ ALWAYS_INLINE vf vf_of_bf16(const uint16_t *p)
 {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+/* The larger of `most` (of no sign) and |x|; a NaN is larger than anything. */
+ALWAYS_INLINE vf vf_most(vf most, vf x)
+{
+    const __m512i size = _mm512_castps_si512(_mm512_abs_ps(x));
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(most), size));
+}
+
+ALWAYS_INLINE int32_t vi_largest(vi x)
+{
+    return _mm512_reduce_max_epi32((__m512i)x);
+}
+
+ALWAYS_INLINE int32_t vi_sum(vi x)
+{
+    return _mm512_reduce_add_epi32((__m512i)x);
+}
+
+/* To the nearest integer, ties to even; |x| below 2^22. */
+ALWAYS_INLINE vi vi_round(vf x)
+{
+    return (vi)_mm512_cvtps_epi32(x);
+}
+
+ALWAYS_INLINE vf vf_of_int(vi x)
+{
+    return _mm512_cvtepi32_ps((__m512i)x);
+}
+
+ALWAYS_INLINE vi vi_set(int32_t x)
+{
+    return (vi)_mm512_set1_epi32(x);
+}
+
+ALWAYS_INLINE vi vi_load(const int32_t *p)
+{
+    return (vi)_mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi x)
+{
+    _mm512_storeu_si512(p, (__m512i)x);
+}
+
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* The low byte of every element. */
+ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16((__m512i)x));
 }
 
 #endif

@@ -16,20 +16,9 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "kernels/simd/wide.h"
 
 enum { TILE_COLUMNS = 2 * LANES, BLOCK_K = 768, BLOCK_STRIDE = BLOCK_K + 16 };
-
-/* Before a loop whose sums must end up in registers. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-ALWAYS_INLINE size_t ceil_div(size_t n, size_t step)
-{
-    return n / step + (n % step != 0);
-}
 
 /* Weights that a tile will want one block later, into the second-level cache: with few rows they come
  * straight from memory, and the hardware's own prefetch loses its way when several tiles read one block. A
