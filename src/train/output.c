@@ -283,14 +283,27 @@ enum berth_status berth_output_begin(const struct berth_output *output, struct b
     return status;
 }
 
+static const char weights_file[] = "model.safetensors";
+
 enum berth_status berth_output_weights(const struct berth_output *output, struct berth_error *err)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
-    char *path = berth_path_join(output->directory, "model.safetensors");
+    char *path = berth_path_join(output->directory, weights_file);
     if (!path)
         return berth_fail_memory(err, "a path", strlen(output->directory));
     enum berth_status status =
         berth_weights_write(output->weights, output->weights->value, path, metadata, err);
+    berth_free(path);
+    return status;
+}
+
+enum berth_status berth_output_read_weights(const struct berth_output *output, struct berth_weights *weights,
+                                            struct berth_error *err)
+{
+    char *path = berth_path_join(output->directory, weights_file);
+    if (!path)
+        return berth_fail_memory(err, "a path", strlen(output->directory));
+    enum berth_status status = berth_weights_read(weights, path, err);
     berth_free(path);
     return status;
 }

@@ -23,6 +23,10 @@ enum berth_status berth_output_begin(const struct berth_output *output, struct b
 /* model.safetensors from weights->value. */
 enum berth_status berth_output_weights(const struct berth_output *output, struct berth_error *err);
 
+/* And back. */
+enum berth_status berth_output_read_weights(const struct berth_output *output, struct berth_weights *weights,
+                                            struct berth_error *err);
+
 /* DIRECTORY/name with this text. */
 enum berth_status berth_output_text(const char *directory, const char *name, const char *text, size_t size,
                                     struct berth_error *err);

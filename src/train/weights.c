@@ -266,7 +266,7 @@ void berth_weights_free(struct berth_weights *weights)
     berth_free(weights);
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -292,5 +292,23 @@ enum berth_status berth_weights_write(const struct berth_weights *weights, const
     qsort(tensors, weights->count, sizeof *tensors, compare_names);
     enum berth_status status = berth_safetensors_write(path, tensors, weights->count, metadata, err);
     berth_free(tensors);
+    return status;
+}
+
+enum berth_status berth_weights_read(struct berth_weights *weights, const char *path, struct berth_error *err)
+{
+    struct berth_checkpoint *file;
+    enum berth_status status = berth_checkpoint_open_file(path, &file, err);
+    if (status != BERTH_OK)
+        return status;
+    for (size_t i = 0; i < weights->count && status == BERTH_OK; i++) {
+        const struct berth_weight *weight = &weights->list[i];
+        const struct berth_tensor *tensor = berth_checkpoint_find(file, weight->name);
+        if (!tensor || tensor->elements != weight->elements || !berth_dtype_is_float(tensor->dtype))
+            status = berth_fail(err, BERTH_FORMAT, "%s: tensor '%s' is missing or of another shape", path, weight->name);
+        else
+            berth_tensor_read_f32(tensor, 0, weight->elements, weights->value + weight->first);
+    }
+    berth_checkpoint_close(file);
     return status;
 }
