@@ -361,6 +361,38 @@ BERTH_API enum berth_status berth_bench(const struct berth_bench_options *option
 BERTH_API char *berth_bench_json(const struct berth_bench_report *report); /* {"environment", "results"}; for berth_memory_free */
 BERTH_API void berth_bench_report_clear(struct berth_bench_report *report);
 
+/* ---------------------------------------------------------------------------------------------------------------
+ * 7  Converting
+ * ------------------------------------------------------------------------------------------------------------- */
+
+enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
+enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC };
+
+struct berth_convert_options {
+    enum berth_target_format format;
+    const char *output;                   /* a file; for safetensors a directory */
+    size_t opset;                         /* of ONNX: 13 to 20; 0: 17 */
+    bool optimize;                        /* fused operators */
+    bool contrib;                         /* with optimize: ONNX Runtime's own operators too */
+    enum berth_quantization quantization; /* dynamic: int8 weights, a scale a column */
+    bool check;                           /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    const char *ort_library;              /* its library; NULL: BERTH_ORT_LIBRARY, or the usual places */
+    struct berth_options options;         /* tokenizer and threads, for the check */
+};
+
+/* What the check found. */
+struct berth_conversion {
+    bool checked;
+    size_t texts;
+    double difference; /* largest of the logits */
+    double allowed;
+    char runtime[48];  /* "ONNX Runtime 1.30.0" */
+};
+
+/* Converts MODEL. The output is written beside its name and renamed: whole or not at all. */
+BERTH_API enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
+                                          struct berth_conversion *conversion, struct berth_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,7 @@ static const struct entry entries[] = {
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
     {"bench", cli_bench, "measures models in process"},
+    {"convert", cli_convert, "a model into another format"},
     {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
     {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
 };

@@ -1,0 +1,83 @@
+/* convert.c: a model into another format, tried before it is left behind. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "onnx/export.h"
+#include "pipeline/check.h"
+#include "pipeline/source.h"
+
+static enum berth_status check_options(const struct berth_convert_options *options, struct berth_error *err)
+{
+    if (!options->output || !*options->output)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "no output is named");
+    if (options->quantization != BERTH_QUANTIZATION_NONE && options->format != BERTH_TO_ONNX)
+        return berth_fail(
+            err, BERTH_INVALID_ARGUMENT,
+            "quantisation on conversion is for ONNX; a quantised checkpoint is made by quantize");
+    if (options->contrib && !options->optimize)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "ONNX Runtime's own operators come with optimisation alone");
+    return BERTH_OK;
+}
+
+/* Tries the file while it stands beside its final name. */
+static enum berth_status try_file(const char *model, const struct berth_onnx_files *files,
+                                  const struct berth_convert_options *options,
+                                  struct berth_conversion *conversion, struct berth_error *err)
+{
+    if (!options->check)
+        return BERTH_OK;
+    if (files->external)
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s: a model whose weights lie in a file of their own cannot be checked before it "
+                          "is written; convert it without the check",
+                          options->output);
+    if (!files->model.temporary)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "%s: is no regular file, so what is written there cannot be checked",
+                          options->output);
+    return berth_check_onnx(model, files->model.temporary, options, conversion, err);
+}
+
+static enum berth_status convert_to_onnx(const char *model, const struct berth_encoder *encoder,
+                                         const struct berth_convert_options *options,
+                                         struct berth_conversion *conversion, struct berth_error *err)
+{
+    const struct berth_onnx_export_options wanted = {
+        .opset = options->opset ? (int)options->opset : BERTH_OPSET_DEFAULT,
+        .optimize = options->optimize,
+        .contrib = options->contrib,
+        .quantization =
+            options->quantization == BERTH_QUANTIZATION_DYNAMIC ? BERTH_ONNX_DYNAMIC : BERTH_ONNX_UNQUANTIZED,
+    };
+    struct berth_onnx_files files;
+    enum berth_status status = berth_onnx_export(encoder, options->output, &wanted, &files, err);
+    if (status != BERTH_OK)
+        return status;
+    BERTH_TRY(try_file(model, &files, options, conversion, err));
+    return berth_onnx_commit(&files, err);
+fail:
+    berth_onnx_abort(&files);
+    return status;
+}
+
+enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
+                                struct berth_conversion *conversion, struct berth_error *err)
+{
+    struct berth_conversion unwanted;
+    struct berth_error spare;
+    struct berth_encoder *encoder = NULL;
+    enum berth_status status;
+    if (!conversion)
+        conversion = &unwanted;
+    if (!err)
+        err = &spare;
+    *conversion = (struct berth_conversion){.checked = false};
+    BERTH_TRY(check_options(options, err));
+    BERTH_TRY(berth_source_encoder(model, &encoder, err));
+    status = convert_to_onnx(model, encoder, options, conversion, err);
+fail:
+    berth_encoder_free(encoder);
+    return status;
+}

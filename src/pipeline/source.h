@@ -1,0 +1,16 @@
+/* source.h: what a model argument names, when only its encoder is wanted. */
+#ifndef BERTH_PIPELINE_SOURCE_H
+#define BERTH_PIPELINE_SOURCE_H
+
+#include <stdbool.h>
+
+#include "model/encoder.h"
+
+bool berth_source_is_random(const char *name); /* "random:PRESET" */
+bool berth_source_is_onnx(const char *name);   /* a file called *.onnx */
+
+/* Opens the encoder of MODEL: a directory, a .onnx file, or random:PRESET. */
+enum berth_status berth_source_encoder(const char *name, struct berth_encoder **encoder,
+                                       struct berth_error *err);
+
+#endif
