@@ -11,7 +11,7 @@
 #include "base/buffer.h"
 #include "base/checked.h"
 #include "base/error.h"
-#include "onnx.pb-c.h"
+#include <onnx.pb-c.h>
 
 enum {
     /* Field numbers of onnx.proto that are written by hand, with the wire type of a length-delimited field.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "onnx/import.h"
 
 static const char random_prefix[] = "random:";
 
@@ -25,10 +26,12 @@ enum berth_status berth_source_encoder(const char *name, struct berth_encoder **
 {
     if (berth_source_is_random(name))
         return berth_encoder_random(name + strlen(random_prefix), encoder, err);
+    if (berth_source_is_onnx(name))
+        return berth_onnx_import(name, encoder, err);
     *encoder = NULL;
     if (!berth_directory_exists(name))
         return berth_fail(
             err, BERTH_NOT_FOUND,
-            "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+            "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file or random:PRESET", name);
     return berth_encoder_open(name, encoder, err);
 }
