@@ -185,7 +185,7 @@ static void bench_model(const struct options *o, const char *model, double peak,
     uint64_t start = berth_clock_ns();
     if (berth_encoder_random(model, &encoder, &err) != BERTH_OK ||
         berth_team_new(2, &team, &err) != BERTH_OK ||
-        berth_plan_new(encoder, kernels, team, &plan, &err) != BERTH_OK)
+        berth_plan_new(encoder, kernels, NULL, team, &plan, &err) != BERTH_OK)
         die(&err);
     berth_team_free(team);
     if (!o->json)

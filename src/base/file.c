@@ -180,7 +180,8 @@ static int create_beside(char *temporary, size_t size, const char *path)
 }
 
 /* Opens the new file beside file->path, with the old one's permissions. */
-static enum berth_status open_beside(struct berth_atomic_file *file, const struct stat *old, struct berth_error *err)
+static enum berth_status open_beside(struct berth_atomic_file *file, const struct stat *old,
+                                     struct berth_error *err)
 {
     size_t size = strlen(file->path) + 48; /* ".part-", two numbers */
     file->temporary = berth_malloc(size, 1);
@@ -207,7 +208,8 @@ enum berth_status berth_atomic_open(const char *path, struct berth_atomic_file *
     bool exists = stat(path, &old) == 0, dangles = !exists && berth_path_present(path);
     bool regular = exists && S_ISREG(old.st_mode);
     char resolved[PATH_MAX];
-    const char *target = regular ? realpath(path, resolved) : NULL; /* a link stays, what it leads to is replaced */
+    const char *target =
+        regular ? realpath(path, resolved) : NULL; /* a link stays, what it leads to is replaced */
     *file = (struct berth_atomic_file){.path = berth_strdup(target ? target : path)};
     enum berth_status status;
     if (!file->path) {

@@ -29,7 +29,8 @@ void berth_map_forget(const void *data, size_t size);
 enum berth_status berth_file_read(const char *path, size_t limit, char **data, size_t *size,
                                   struct berth_error *err);
 
-/* The first line of a small file that the kernel makes (below /sys or /proc), its newline included; false when there is none. */
+/* The first line of a small file that the kernel makes (below /sys or /proc), its newline included; false
+ * when there is none. */
 bool berth_file_line(const char *path, char *line, int size);
 
 /* True when path names a regular file / a directory (after following links). */
@@ -44,8 +45,8 @@ char *berth_path_join(const char *directory, const char *name);
 bool berth_path_present(const char *path);
 
 /* Writes beside PATH, then fsyncs and renames over it on commit: the old file or the new one is there, never
- * half of one. Links are followed, and an old file's permissions kept. What is no regular file (a device, a pipe) is written as it
- * stands. */
+ * half of one. Links are followed, and an old file's permissions kept. What is no regular file (a device, a
+ * pipe) is written as it stands. */
 struct berth_atomic_file {
     FILE *stream;    /* write here; NULL when closed */
     char *path;      /* owned */

@@ -99,29 +99,31 @@ static void write_result(struct job *job, const struct berth_text *text, const s
     FILE *out = job->out;
     bool first = job->written++ == 0;
     switch (job->format) {
-    case FORMAT_JSON:
-        fputs(first ? "[" : ",\n ", out);
-        write_json(out, info, result);
-        break;
-    case FORMAT_TSV:
-        if (first)
-            fputs("label\tscore\ttokens\n", out);
-        fprintf(out, "%s\t%.9g\t%zu\n", result->label ? result->label : "", (double)result->score, result->tokens);
-        break;
-    case FORMAT_TABLE:
-        if (first)
-            fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
-        fprintf(out, "%-16s %8.4f %7zu  ", result->label ? result->label : "-", (double)result->score, result->tokens);
-        write_excerpt(out, text->text, text->size, 60);
-        if (text->pair) {
-            fputs(" | ", out);
-            write_excerpt(out, text->pair, text->pair_size, 40);
-        }
-        putc('\n', out);
-        break;
-    default:
-        write_json(out, info, result);
-        putc('\n', out);
+        case FORMAT_JSON:
+            fputs(first ? "[" : ",\n ", out);
+            write_json(out, info, result);
+            break;
+        case FORMAT_TSV:
+            if (first)
+                fputs("label\tscore\ttokens\n", out);
+            fprintf(out, "%s\t%.9g\t%zu\n", result->label ? result->label : "", (double)result->score,
+                    result->tokens);
+            break;
+        case FORMAT_TABLE:
+            if (first)
+                fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
+            fprintf(out, "%-16s %8.4f %7zu  ", result->label ? result->label : "-", (double)result->score,
+                    result->tokens);
+            write_excerpt(out, text->text, text->size, 60);
+            if (text->pair) {
+                fputs(" | ", out);
+                write_excerpt(out, text->pair, text->pair_size, 40);
+            }
+            putc('\n', out);
+            break;
+        default:
+            write_json(out, info, result);
+            putc('\n', out);
     }
 }
 
@@ -144,7 +146,8 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
 static bool collect(struct window *window, const struct berth_text *text)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
-    if (!add(window, text->text, text->size, &text_at) || (text->pair && !add(window, text->pair, text->pair_size, &pair_at)))
+    if (!add(window, text->text, text->size, &text_at) ||
+        (text->pair && !add(window, text->pair, text->pair_size, &pair_at)))
         return false;
     window->place[i].text = text_at;
     window->place[i].text_size = text->size;
@@ -159,17 +162,20 @@ static enum berth_status flush_window(struct job *job, struct berth_error *err)
     struct window *window = job->window;
     for (size_t i = 0; i < window->count; i++) {
         bool pair = window->place[i].pair != SIZE_MAX;
-        window->texts[i] = (struct berth_text){window->bytes + window->place[i].text, window->place[i].text_size,
-                                               pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
+        window->texts[i] = (struct berth_text){
+            window->bytes + window->place[i].text, window->place[i].text_size,
+            pair ? window->bytes + window->place[i].pair : NULL, window->place[i].pair_size};
     }
-    enum berth_status status = berth_session_classify(job->session, window->texts, window->count, window->results, err);
+    enum berth_status status =
+        berth_session_classify(job->session, window->texts, window->count, window->results, err);
     for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
         write_result(job, &window->texts[i], &window->results[i]);
     window->count = window->used = 0;
     return status;
 }
 
-static enum berth_status predict_reader(struct job *job, struct berth_reader *reader, struct berth_progress *progress, struct berth_error *err)
+static enum berth_status predict_reader(struct job *job, struct berth_reader *reader,
+                                        struct berth_progress *progress, struct berth_error *err)
 {
     for (bool end = false; !end;) {
         struct berth_record record;
@@ -179,7 +185,8 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
             return flush_window(job, &ignored) == BERTH_OK ? status : (*err = ignored, ignored.status);
         }
         if (!end && !collect(job->window, &record.text)) {
-            snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes", record.text.size);
+            snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
+                     record.text.size);
             return err->status = BERTH_NO_MEMORY;
         }
         bool waits = !end && !berth_reader_ready(reader);
@@ -197,7 +204,8 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
     return BERTH_OK;
 }
 
-static enum berth_status predict_arguments(struct job *job, char **texts, size_t count, struct berth_error *err)
+static enum berth_status predict_arguments(struct job *job, char **texts, size_t count,
+                                           struct berth_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
@@ -210,8 +218,9 @@ static enum berth_status predict_arguments(struct job *job, char **texts, size_t
     return BERTH_OK;
 }
 
-static int predict(const struct cli_common *common, const char *input, enum berth_layout layout, const struct berth_columns *columns,
-                   const char *output_path, enum format format, char **texts, size_t count)
+static int predict(const struct cli_common *common, const char *input, enum berth_layout layout,
+                   const struct berth_columns *columns, const char *output_path, enum format format,
+                   char **texts, size_t count)
 {
     struct berth_error err;
     struct berth_model *model = NULL;
@@ -226,7 +235,8 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     /* The input is looked at before the model: a wrong file name should not cost a load. */
     if ((count == 0 && berth_reader_open(input, layout, columns, &reader, &err) != BERTH_OK) ||
         berth_model_open(common->model, &common->options, &model, &err) != BERTH_OK ||
-        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK || cli_output_open(&output, output_path, &err) != BERTH_OK) {
+        berth_session_new(model, &common->options, &job.session, &err) != BERTH_OK ||
+        cli_output_open(&output, output_path, &err) != BERTH_OK) {
         cli_fail("predict", &err);
         goto done;
     }
@@ -234,9 +244,10 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     if (format == FORMAT_UNSET)
         job.format = !output.to_file && isatty(STDOUT_FILENO) ? FORMAT_TABLE : FORMAT_JSONL;
     struct berth_progress progress;
-    berth_progress_begin(&progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
-    enum berth_status status =
-        count > 0 ? predict_arguments(&job, texts, count, &err) : predict_reader(&job, reader, &progress, &err);
+    berth_progress_begin(
+        &progress, common->quiet || (!output.to_file && isatty(STDOUT_FILENO)) ? NULL : stderr, "texts", 0);
+    enum berth_status status = count > 0 ? predict_arguments(&job, texts, count, &err)
+                                         : predict_reader(&job, reader, &progress, &err);
     berth_progress_end(&progress, job.written);
     if (job.format == FORMAT_JSON && status == BERTH_OK)
         fputs(job.written ? "]\n" : "[]\n", job.out);
@@ -260,21 +271,24 @@ int cli_predict(int argc, char **argv)
     const struct cli_flag flags[] = {
         CLI_MODEL_FLAG(common),
         CLI_INPUT_FLAGS(input, layout, columns),
-        {"format", 'f', "F", read_format, &format, "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
+        {"format", 'f', "F", read_format, &format,
+         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
         {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
-        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens, "tokens computed together (default 1024)"},
+        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
+         "tokens computed together (default 1024)"},
         CLI_TOKENIZER_FLAG(common),
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"predict",
-                                  "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
-                                  "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
-                                  "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
-                                  "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "predict",
+        "-m MODEL [TEXT ...] [-i FILE] [OPTIONS]",
+        "Classifies texts: those given as arguments, or a file's, or standard input's, in order.",
+        "A line of jsonl input is {\"text\": \"...\", \"pair\": \"...\"}; one of jsonl output is\n"
+        "{\"label\": \"positive\", \"score\": 0.9981, \"scores\": [...], \"logits\": [...], \"tokens\": 12}.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -283,5 +297,6 @@ int cli_predict(int argc, char **argv)
     if (first < argc && input)
         return cli_usage(&verb, "texts come from the arguments or from -i FILE, not from both");
     cli_log_to_stderr(&common);
-    return predict(&common, input, layout, &columns, output_path, format, argv + first, (size_t)(argc - first));
+    return predict(&common, input, layout, &columns, output_path, format, argv + first,
+                   (size_t)(argc - first));
 }

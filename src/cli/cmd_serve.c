@@ -6,8 +6,10 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in *fault. */
-static bool parse_model(char *argument, const struct berth_options *defaults, struct berth_served_model *served, const char **fault)
+/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in *fault.
+ */
+static bool parse_model(char *argument, const struct berth_options *defaults,
+                        struct berth_served_model *served, const char **fault)
 {
     *served = (struct berth_served_model){.options = *defaults};
     char *rest = strchr(argument, ',');
@@ -38,13 +40,13 @@ static bool parse_model(char *argument, const struct berth_options *defaults, st
         if (!value)
             return false;
         *value++ = 0;
-        bool known = strcmp(rest, "precision") == 0   ? cli_read_precision(&served->options.precision, value)
-                     : strcmp(rest, "runtime") == 0   ? cli_read_runtime(&served->options.runtime, value)
-                     : strcmp(rest, "threads") == 0   ? cli_read_positive(&served->options.threads, value)
+        bool known = strcmp(rest, "precision") == 0    ? cli_read_precision(&served->options.precision, value)
+                     : strcmp(rest, "runtime") == 0    ? cli_read_runtime(&served->options.runtime, value)
+                     : strcmp(rest, "threads") == 0    ? cli_read_positive(&served->options.threads, value)
                      : strcmp(rest, "max-length") == 0 ? cli_read_positive(&served->options.max_length, value)
-                     : strcmp(rest, "isa") == 0       ? cli_read_string(&served->options.isa, value)
-                     : strcmp(rest, "vocab") == 0     ? cli_read_string(&served->options.vocab, value)
-                                                      : false;
+                     : strcmp(rest, "isa") == 0        ? cli_read_string(&served->options.isa, value)
+                     : strcmp(rest, "vocab") == 0      ? cli_read_string(&served->options.vocab, value)
+                                                       : false;
         if (!known)
             return false;
     }
@@ -81,22 +83,27 @@ int cli_serve(int argc, char **argv)
     struct berth_server_options options = {.host = "127.0.0.1"};
     size_t port = 5001, timeout = 0;
     const struct cli_flag flags[] = {
-        {"model", 'm', "NAME=MODEL", cli_read_strings, &models, "a model to serve; its own options after commas: NAME=DIR,threads=2"},
+        {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
+         "a model to serve; its own options after commas: NAME=DIR,threads=2"},
         {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
         {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
-        {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes, "largest request body (default 8388608)"},
-        {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests, "waiting requests (default 512), then 429"},
-        {"request-timeout-ms", 0, "N", cli_read_positive, &timeout, "also bounds slow headers and bodies (default 30000)"},
+        {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes,
+         "largest request body (default 8388608)"},
+        {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests,
+         "waiting requests (default 512), then 429"},
+        {"request-timeout-ms", 0, "N", cli_read_positive, &timeout,
+         "also bounds slow headers and bodies (default 30000)"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"serve",
-                                  "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
-                                  "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
-                                  "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "serve",
+        "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
+        "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
+        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -112,7 +119,8 @@ int cli_serve(int argc, char **argv)
     struct berth_served_model served[CLI_LIST_MAX];
     for (size_t i = 0; i < models.count; i++) {
         const char *fault;
-        if (!parse_model((char *)models.item[i], &common.options, &served[i], &fault)) /* argv's strings are ours to change */
+        if (!parse_model((char *)models.item[i], &common.options, &served[i],
+                         &fault)) /* argv's strings are ours to change */
             return cli_usage(&verb, "-m: %s", fault);
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0)

@@ -26,7 +26,8 @@ struct row {
     uint8_t *types;
 };
 
-static void write_row(FILE *out, const struct berth_model *model, const int32_t *ids, const uint8_t *types, size_t size, size_t padded)
+static void write_row(FILE *out, const struct berth_model *model, const int32_t *ids, const uint8_t *types,
+                      size_t size, size_t padded)
 {
     int32_t pad = berth_token_pad(model);
     fputs("{\"tokens\": [", out);
@@ -49,7 +50,8 @@ static void write_row(FILE *out, const struct berth_model *model, const int32_t 
 
 static enum berth_status no_memory(struct berth_error *err)
 {
-    snprintf(err->message, sizeof err->message, "out of memory for the tokens; without --padding longest nothing is kept");
+    snprintf(err->message, sizeof err->message,
+             "out of memory for the tokens; without --padding longest nothing is kept");
     return err->status = BERTH_NO_MEMORY;
 }
 
@@ -63,8 +65,8 @@ static bool keep(struct row *row, const struct berth_tokens *tokens)
     return true;
 }
 
-static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader, enum padding padding, FILE *out,
-                                      struct berth_error *err)
+static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader,
+                                      enum padding padding, FILE *out, struct berth_error *err)
 {
     struct berth_tokens tokens = {0};
     struct row *rows = NULL;
@@ -81,7 +83,8 @@ static enum berth_status tokenize_all(const struct berth_model *model, struct be
         if (status != BERTH_OK)
             break;
         if (padding != PADDING_LONGEST) {
-            write_row(out, model, tokens.ids, tokens.type_ids, tokens.size, padding == PADDING_MAX ? limit : tokens.size);
+            write_row(out, model, tokens.ids, tokens.type_ids, tokens.size,
+                      padding == PADDING_MAX ? limit : tokens.size);
             if (!berth_reader_ready(reader))
                 fflush(out);
             continue;
@@ -113,8 +116,8 @@ static enum berth_status tokenize_all(const struct berth_model *model, struct be
 }
 
 /* One line of ids, [1, 2] or {"ids": [1, 2]}, to text. */
-static enum berth_status decode_line(const struct berth_model *model, const struct berth_text *line, size_t number, bool keep_special,
-                                     FILE *out, struct berth_error *err)
+static enum berth_status decode_line(const struct berth_model *model, const struct berth_text *line,
+                                     size_t number, bool keep_special, FILE *out, struct berth_error *err)
 {
     json_t *root = json_loadb(line->text, line->size, 0, NULL);
     const json_t *array = json_is_object(root) ? json_object_get(root, "ids") : root, *item;
@@ -134,7 +137,8 @@ static enum berth_status decode_line(const struct berth_model *model, const stru
         status = berth_detokenize(model, ids, json_array_size(array), !keep_special, true, &text, err);
     else {
         err->status = status;
-        snprintf(err->message, sizeof err->message, "line %zu: a JSON list of token ids, or an object with \"ids\", is needed", number);
+        snprintf(err->message, sizeof err->message,
+                 "line %zu: a JSON list of token ids, or an object with \"ids\", is needed", number);
     }
     if (status == BERTH_OK)
         fprintf(out, "%s\n", text);
@@ -144,8 +148,8 @@ static enum berth_status decode_line(const struct berth_model *model, const stru
     return status;
 }
 
-static enum berth_status decode_all(const struct berth_model *model, struct berth_reader *reader, bool keep_special, FILE *out,
-                                    struct berth_error *err)
+static enum berth_status decode_all(const struct berth_model *model, struct berth_reader *reader,
+                                    bool keep_special, FILE *out, struct berth_error *err)
 {
     for (;;) {
         struct berth_record record;
@@ -172,26 +176,30 @@ int cli_tokenize(int argc, char **argv)
         CLI_INPUT_FLAGS(input, layout, columns),
         {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
         CLI_LENGTH_FLAG(common),
-        {"padding", 0, "P", read_padding, &padding, "none (default), longest (of the input) or max (the maximum length)"},
+        {"padding", 0, "P", read_padding, &padding,
+         "none (default), longest (of the input) or max (the maximum length)"},
         CLI_TOKENIZER_FLAG(common),
-        {"vocab", 0, "FILE", cli_read_string, &common.options.vocab, "vocab.txt or tokenizer.json to use instead of the model's"},
+        {"vocab", 0, "FILE", cli_read_string, &common.options.vocab,
+         "vocab.txt or tokenizer.json to use instead of the model's"},
         {"decode", 0, NULL, NULL, &decode, "the other way: lines of JSON ids to text"},
         {"keep-special", 0, NULL, NULL, &keep_special, "with --decode: write special tokens too"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"tokenize",
-                                  "-m MODEL [-i FILE] [OPTIONS]",
-                                  "Turns texts into token ids: a JSON object a line with tokens, ids, type_ids and attention_mask.",
-                                  "A folder with a vocabulary but no weights is enough.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "tokenize",
+        "-m MODEL [-i FILE] [OPTIONS]",
+        "Turns texts into token ids: a JSON object a line with tokens, ids, type_ids and attention_mask.",
+        "A folder with a vocabulary but no weights is enough.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
     if (!common.model)
         return cli_usage(&verb, "no model; give -m MODEL");
     if (first < argc)
-        return cli_usage(&verb, "unexpected argument '%s'; texts come from -i FILE or standard input", argv[first]);
+        return cli_usage(&verb, "unexpected argument '%s'; texts come from -i FILE or standard input",
+                         argv[first]);
     cli_log_to_stderr(&common);
     struct berth_error err;
     struct berth_model *model;
@@ -204,7 +212,8 @@ int cli_tokenize(int argc, char **argv)
         exit_status = cli_usage(&verb, "--padding max needs --max-length, as the model's files set no limit");
     else if (padding != PADDING_NONE && berth_token_pad(model) < 0)
         exit_status = cli_usage(&verb, "--padding: the vocabulary has no padding token");
-    else if (berth_reader_open(input, decode ? BERTH_LAYOUT_LINES : layout, &columns, &reader, &err) != BERTH_OK ||
+    else if (berth_reader_open(input, decode ? BERTH_LAYOUT_LINES : layout, &columns, &reader, &err) !=
+                 BERTH_OK ||
              cli_output_open(&output, output_path, &err) != BERTH_OK)
         exit_status = cli_fail("tokenize", &err);
     else {

@@ -1,4 +1,5 @@
-/* common.h: what the verbs share: opening models with a log on stderr, output to stdout or a file, JSON text, errors. */
+/* common.h: what the verbs share: opening models with a log on stderr, output to stdout or a file, JSON text,
+ * errors. */
 #ifndef BERTH_CLI_COMMON_H
 #define BERTH_CLI_COMMON_H
 
@@ -16,23 +17,52 @@ struct cli_common {
     bool quiet;
 };
 
-#define CLI_MODEL_FLAG(c) {"model", 'm', "MODEL", cli_read_string, &(c).model, "model directory, or random:PRESET (bert-tiny ... electra-base)"}
-#define CLI_ENGINE_FLAGS(c)                                                                                                          \
-    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},                         \
-        {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"},                        \
-        {"threads", 't', "N", cli_read_positive, &(c).options.threads, "threads (default: what affinity and the container allow)"},  \
-        {"isa", 0, "LEVEL", cli_read_string, &(c).options.isa, "never above scalar, avx2, avx512, vnni or amx"},                     \
-        {"vocab", 0, "FILE", cli_read_string, &(c).options.vocab, "vocab.txt or tokenizer.json to use instead of the model's"}
-#define CLI_LENGTH_FLAG(c) {"max-length", 0, "N", cli_read_positive, &(c).options.max_length, "tokens of a text at most (default: the model's own limit)"}
-#define CLI_TOKENIZER_FLAG(c)                                                       \
-    {"tokenizer-option", 0, "K=BOOL", cli_read_tokenizer_option, &(c).options,      \
-     "do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens"}
-#define CLI_INPUT_FLAGS(path, layout, columns)                                                               \
-    {"input", 'i', "FILE", cli_read_string, &(path), "texts (default: standard input)"},                     \
-        {"input-format", 0, "F", cli_read_layout, &(layout), "text (default: a line a text), jsonl, tsv or csv"}, \
-        {"text-column", 0, "NAME", cli_read_string, &(columns).text, "column or key of the text"},           \
-        {"pair-column", 0, "NAME", cli_read_string, &(columns).pair, "column or key of the second text"}
-#define CLI_QUIET_FLAG(c) {"quiet", 'q', NULL, NULL, &(c).quiet, "say nothing on stderr but errors"}
+#define CLI_MODEL_FLAG(c)                                                    \
+    {                                                                        \
+        "model", 'm', "MODEL", cli_read_string, &(c).model,                  \
+            "model directory, or random:PRESET (bert-tiny ... electra-base)" \
+    }
+#define CLI_ENGINE_FLAGS(c)                                                                                   \
+    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
+        {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
+        {"threads",                                                                                           \
+         't',                                                                                                 \
+         "N",                                                                                                 \
+         cli_read_positive,                                                                                   \
+         &(c).options.threads,                                                                                \
+         "threads (default: what affinity and the container allow)"},                                         \
+        {"isa",                                                                                               \
+         0,                                                                                                   \
+         "LEVEL",                                                                                             \
+         cli_read_string,                                                                                     \
+         &(c).options.isa,                                                                                    \
+         "never above scalar, avx2, avx512, vnni or amx"},                                                    \
+    {                                                                                                         \
+        "vocab", 0, "FILE", cli_read_string, &(c).options.vocab,                                              \
+            "vocab.txt or tokenizer.json to use instead of the model's"                                       \
+    }
+#define CLI_LENGTH_FLAG(c)                                                \
+    {                                                                     \
+        "max-length", 0, "N", cli_read_positive, &(c).options.max_length, \
+            "tokens of a text at most (default: the model's own limit)"   \
+    }
+#define CLI_TOKENIZER_FLAG(c)                                                          \
+    {                                                                                  \
+        "tokenizer-option", 0, "K=BOOL", cli_read_tokenizer_option, &(c).options,      \
+            "do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens" \
+    }
+#define CLI_INPUT_FLAGS(path, layout, columns)                                                         \
+    {"input", 'i', "FILE", cli_read_string, &(path), "texts (default: standard input)"},               \
+        {"input-format",  0,         "F",                                                              \
+         cli_read_layout, &(layout), "text (default: a line a text), jsonl, tsv or csv"},              \
+        {"text-column", 0, "NAME", cli_read_string, &(columns).text, "column or key of the text"},     \
+    {                                                                                                  \
+        "pair-column", 0, "NAME", cli_read_string, &(columns).pair, "column or key of the second text" \
+    }
+#define CLI_QUIET_FLAG(c)                                                        \
+    {                                                                            \
+        "quiet", 'q', NULL, NULL, &(c).quiet, "say nothing on stderr but errors" \
+    }
 
 /* Remarks of the library go to stderr unless quiet. */
 void cli_log_to_stderr(struct cli_common *common);
@@ -50,8 +80,10 @@ struct cli_output {
 /* path NULL or "-": stdout. */
 enum berth_status cli_output_open(struct cli_output *output, const char *path, struct berth_error *err);
 
-/* Flushes and, when all went well (`status` OK), commits; a write that failed is an error. Returns the exit status. */
-int cli_output_close(struct cli_output *output, const char *verb, enum berth_status status, struct berth_error *err);
+/* Flushes and, when all went well (`status` OK), commits; a write that failed is an error. Returns the exit
+ * status. */
+int cli_output_close(struct cli_output *output, const char *verb, enum berth_status status,
+                     struct berth_error *err);
 
 /* Writes a JSON string with quotes; ill-formed UTF-8 becomes U+FFFD. */
 void cli_json_string(FILE *stream, const char *text, size_t size);

@@ -31,16 +31,21 @@ static size_t lay_out(struct berth_engine *engine)
 {
     struct berth_stage *stage = &engine->stage;
     const struct berth_plan *plan = stage->plan;
-    size_t need = 0, floats, offsets[BERTH_SLOT_COUNT];
-    size_t slots = berth_plan_workspace(plan, engine->max_tokens, engine->max_texts, offsets);
+    size_t need = 0, floats;
+    struct berth_place places[BERTH_SLOT_COUNT];
+    size_t slots = berth_plan_workspace(plan, engine->max_tokens, engine->max_texts, places);
     unsigned char *base = take(engine, &need, slots, 1);
-    for (int slot = 0; slot < BERTH_SLOT_COUNT && base; slot++)
-        stage->slot[slot] = (float *)(void *)(base + offsets[slot]);
+    for (int slot = 0; slot < BERTH_SLOT_COUNT && base; slot++) {
+        stage->slot[slot] = (float *)(void *)(base + places[slot].values);
+        stage->twin[slot] = base + places[slot].twin;
+        stage->scales[slot] = (float *)(void *)(base + places[slot].scales);
+    }
     if (!berth_mul(stage->threads, stage->scratch_floats, &floats))
         return SIZE_MAX / 4;
     stage->scratch = take(engine, &need, floats, sizeof(float));
     stage->finished = take(engine, &need, berth_stage_row_blocks(stage->threads, engine->max_tokens),
                            sizeof *stage->finished);
+    stage->heads_done = take(engine, &need, engine->max_texts, sizeof *stage->heads_done);
     stage->order = take(engine, &need, engine->max_texts, sizeof *stage->order);
     stage->bins =
         take(engine, &need, berth_min(plan->max_positions, engine->max_tokens) + 2, sizeof *stage->bins);

@@ -39,6 +39,19 @@ static void run_pieces(struct berth_stage *stage, size_t pieces, double operatio
             task(context, i, 0);
 }
 
+/* Rows of a slot are whole: their twin is made while they are near. */
+static void complete_rows(const struct berth_stage *stage, enum berth_slot slot, size_t row, size_t rows)
+{
+    const struct berth_plan *plan = stage->plan;
+    size_t width = plan->slot_width[slot];
+    const float *values = stage->slot[slot] + row * width;
+    if (plan->slot_number[slot] == BERTH_NUMBER_S8)
+        plan->kernels->quantize_s8(stage->twin[slot], stage->scales[slot] + row, values, row, rows, width,
+                                   width);
+    else if (plan->slot_number[slot] == BERTH_NUMBER_BF16)
+        plan->kernels->round_bf16(stage->twin[slot], values, row, rows, width, width);
+}
+
 /* --- embedding ------------------------------------------------------------------------------------ */
 
 struct embed_job {
@@ -83,6 +96,7 @@ static void embed_piece(void *context, size_t piece, size_t member)
     }
     plan->kernels->layernorm_f32(out, out, plan->embedding_gamma, plan->embedding_beta, end - first, e, e, e,
                                  plan->eps);
+    complete_rows(stage, job->step->out, first, end - first);
 }
 
 static void run_embed(struct berth_stage *stage, const struct berth_step *step)
@@ -120,51 +134,135 @@ static bool completes_rows(const struct linear_job *job, size_t block)
     return before + 1 == job->groups;
 }
 
-static void linear_piece(void *context, size_t piece, size_t member)
+/* A piece of a product: rows [row, row + rows) by columns [column, column + columns). */
+struct linear_piece {
+    size_t row, rows, column, columns;
+    float *out, *scratch;
+    size_t in_stride, out_stride;
+    struct berth_matrix weights;
+    const float *bias;
+};
+
+static void multiply_f32(const struct linear_job *job, const struct linear_piece *piece)
+{
+    const struct berth_step *step = job->step;
+    const struct berth_stage *stage = job->stage;
+    struct berth_gemm_f32 args = {
+        .out = piece->out,
+        .a = stage->slot[step->in] + piece->row * piece->in_stride,
+        .weights = piece->weights.data,
+        .bias = piece->bias,
+        .residual = step->residual ? piece->out : NULL,
+        .m = piece->rows,
+        .n = piece->columns,
+        .k = step->k,
+        .out_stride = piece->out_stride,
+        .a_stride = piece->in_stride,
+        .residual_stride = piece->out_stride,
+        .act = step->act,
+        .scratch = piece->scratch,
+    };
+    stage->plan->kernels->gemm_f32(&args);
+}
+
+static void multiply_tiled(const struct linear_job *job, const struct linear_piece *piece)
+{
+    const struct berth_step *step = job->step;
+    const struct berth_stage *stage = job->stage;
+    size_t row_bytes = berth_plan_twin_row(stage->plan, step->in);
+    struct berth_gemm_tiled args = {
+        .out = piece->out,
+        .a = stage->twin[step->in] + berth_tiled_offset(piece->row, 0, row_bytes),
+        .a_scale = stage->scales[step->in] + piece->row,
+        .weights = piece->weights.data,
+        .w_scale = piece->weights.scale,
+        .offset = piece->weights.offset,
+        .bias = piece->bias,
+        .residual = step->residual ? piece->out : NULL,
+        .m = piece->rows,
+        .n = piece->columns,
+        .k = step->k,
+        .out_stride = piece->out_stride,
+        .residual_stride = piece->out_stride,
+        .act = step->act,
+    };
+    if (piece->weights.number == BERTH_NUMBER_S8)
+        stage->plan->kernels->gemm_s8(&args);
+    else
+        stage->plan->kernels->gemm_bf16(&args);
+}
+
+static void multiply_unpacked(const struct linear_job *job, const struct linear_piece *piece)
+{
+    const struct berth_step *step = job->step;
+    const float *in = job->stage->slot[step->in] + piece->row * piece->in_stride;
+    job->stage->plan->kernels->dense_f32(piece->out, in, piece->weights.data, piece->bias, piece->rows,
+                                         piece->columns, step->k, piece->out_stride, piece->in_stride);
+}
+
+static void linear_piece(void *context, size_t index, size_t member)
 {
     const struct linear_job *job = context;
     const struct berth_stage *stage = job->stage;
     const struct berth_step *step = job->step;
     const struct berth_plan *plan = stage->plan;
-    size_t block = piece / job->groups, row = block * job->block,
-           rows = berth_min(job->block, job->rows - row);
-    size_t column = piece % job->groups * job->group;
-    size_t in_stride = plan->slot_width[step->in], out_stride = plan->slot_width[step->out];
-    float *out = stage->slot[step->out] + row * out_stride + step->column + column;
-    struct berth_gemm_f32 args = {
-        .out = out,
-        .a = stage->slot[step->in] + row * in_stride,
-        .weights = step->weights + column * step->k,
-        .bias = step->bias ? step->bias + column : NULL,
-        .residual = step->residual ? out : NULL,
-        .m = rows,
-        .n = berth_min(job->group, step->n - column),
-        .k = step->k,
-        .out_stride = out_stride,
-        .a_stride = in_stride,
-        .residual_stride = out_stride,
-        .act = step->act,
+    size_t block = index / job->groups;
+    struct linear_piece piece = {
+        .row = block * job->block,
+        .column = index % job->groups * job->group,
         .scratch = scratch_of(stage, member),
+        .in_stride = plan->slot_width[step->in],
+        .out_stride = plan->slot_width[step->out],
     };
-    plan->kernels->gemm_f32(&args);
-    if (step->gamma && completes_rows(job, block))
-        normalise(job, row, rows);
+    piece.rows = berth_min(job->block, job->rows - piece.row);
+    piece.columns = berth_min(job->group, step->n - piece.column);
+    piece.out = stage->slot[step->out] + piece.row * piece.out_stride + step->column + piece.column;
+    piece.bias = step->bias ? step->bias + piece.column : NULL;
+    piece.weights = berth_matrix_columns(&step->weights, plan->kernels, piece.column, piece.columns);
+    if (step->weights.unpacked)
+        multiply_unpacked(job, &piece);
+    else if (step->weights.number == BERTH_NUMBER_F32)
+        multiply_f32(job, &piece);
+    else
+        multiply_tiled(job, &piece);
+    if ((step->gamma || plan->slot_number[step->out] != BERTH_NUMBER_F32) && completes_rows(job, block)) {
+        if (step->gamma)
+            normalise(job, piece.row, piece.rows);
+        complete_rows(stage, step->out, piece.row, piece.rows);
+    }
 }
 
-/* One piece on one thread: the kernel blocks for the caches itself. Else a few for each thread: rows first,
- * since pieces side by side prepare the same rows again; columns where rows are few. */
+/* Rows of a block whose results are to be read again at once (for LayerNorm, for their twin) and should still
+ * be in the second-level cache then. */
+static size_t rows_near(const struct linear_job *job)
+{
+    const struct berth_plan *plan = job->stage->plan;
+    size_t row_bytes = plan->slot_width[job->step->out] * sizeof(float);
+    return berth_max(plan->l2 * 3 / 4 / row_bytes / BERTH_TILE_ROWS, 1) * BERTH_TILE_ROWS;
+}
+
+/* fp32: one piece on one thread, since the kernel blocks for the caches itself. Else a few for each thread:
+ * rows first, since pieces side by side prepare the same rows again; columns where rows are few. In rows of
+ * tiles, where operands are tiled. */
 static void cut(struct linear_job *job, const struct berth_stage *stage, double operations)
 {
-    size_t nr = stage->plan->kernels->gemm_f32_nr, panels = divide_up(job->step->n, nr);
+    const struct berth_matrix *weights = &job->step->weights;
+    bool tiled = weights->number != BERTH_NUMBER_F32;
+    size_t nr = berth_matrix_step(stage->plan->kernels, weights->number),
+           panels = divide_up(job->step->n, nr);
     size_t blocks = 1, groups = 1;
-    if (stage->threads > 1 && operations >= SHARE_OPERATIONS) {
+    if (stage->threads > 1 && operations >= SHARE_OPERATIONS && !weights->unpacked) {
         size_t wanted =
             berth_min(stage->threads * PIECES_PER_THREAD, (size_t)(operations / PIECE_OPERATIONS));
         blocks = berth_min(wanted, berth_max(job->rows / ROWS_LEAST, 1));
         groups = berth_min(divide_up(wanted, blocks), panels);
         blocks = berth_max(blocks, divide_up(job->rows, ROWS_MOST));
     }
+    if (tiled)
+        blocks = berth_max(blocks, divide_up(job->rows, rows_near(job)));
     job->block = divide_up(job->rows, blocks);
+    if (tiled)
+        job->block = berth_round_up(job->block, BERTH_TILE_ROWS);
     job->blocks = divide_up(job->rows, job->block);
     job->group = divide_up(panels, groups) * nr;
     job->groups = divide_up(job->step->n, job->group);
@@ -176,7 +274,7 @@ static void run_linear(struct berth_stage *stage, const struct berth_step *step)
     job.rows = step->per_text ? stage->batch->texts : stage->tokens;
     double operations = (double)job.rows * (double)step->n * (double)step->k;
     cut(&job, stage, operations);
-    for (size_t i = 0; step->gamma && i < job.blocks; i++)
+    for (size_t i = 0; job.groups > 1 && i < job.blocks; i++)
         atomic_store_explicit(&stage->finished[i], 0, memory_order_relaxed);
     run_pieces(stage, job.blocks * job.groups, operations, linear_piece, &job);
 }
@@ -213,7 +311,15 @@ static void attention_piece(void *context, size_t piece, size_t member)
         .scale = 1 / sqrtf((float)d),
         .scratch = scratch_of(stage, member),
     };
-    plan->kernels->attention_f32(&args);
+    if (step->number == BERTH_NUMBER_S8)
+        plan->kernels->attention_s8(&args);
+    else
+        plan->kernels->attention_f32(&args);
+    if (plan->slot_number[step->out] == BERTH_NUMBER_F32)
+        return;
+    unsigned before = atomic_fetch_add_explicit(&stage->heads_done[text], 1, memory_order_acq_rel);
+    if (before + 1 == plan->heads)
+        complete_rows(stage, step->out, row, args.queries);
 }
 
 static void run_attention(struct berth_stage *stage, const struct berth_step *step)
@@ -224,6 +330,7 @@ static void run_attention(struct berth_stage *stage, const struct berth_step *st
     for (size_t i = 0; i < stage->batch->texts; i++) {
         double length = (double)(offsets[i + 1] - offsets[i]);
         pairs += step->per_text ? length : length * length;
+        atomic_store_explicit(&stage->heads_done[i], 0, memory_order_relaxed);
     }
     run_pieces(stage, stage->batch->texts * stage->plan->heads, 2 * pairs * (double)stage->plan->hidden,
                attention_piece, &job);
@@ -237,6 +344,7 @@ static void run_first(struct berth_stage *stage, const struct berth_step *step)
     float *out = stage->slot[step->out];
     for (size_t i = 0; i < stage->batch->texts; i++)
         memcpy(out + i * step->n, in + stage->batch->offsets[i] * step->n, step->n * sizeof(float));
+    complete_rows(stage, step->out, 0, stage->batch->texts);
 }
 
 /* Longest first, so that no thread is left with a long text at the end; a counting sort, stable and without
@@ -285,14 +393,18 @@ size_t berth_stage_scratch(const struct berth_plan *plan, size_t max_tokens)
 {
     const struct berth_kernels *kernels = plan->kernels;
     size_t longest = berth_min(plan->max_positions, max_tokens);
-    size_t floats = berth_max(kernels->attention_f32_scratch(longest, plan->head_size), plan->embedding);
+    size_t attention = plan->number == BERTH_NUMBER_S8
+                           ? kernels->attention_s8_scratch(longest, plan->head_size)
+                           : kernels->attention_f32_scratch(longest, plan->head_size);
+    size_t floats = berth_max(attention, plan->embedding);
     for (size_t i = 0; i < plan->step_count; i++)
-        if (plan->steps[i].kind == BERTH_STEP_LINEAR)
+        if (plan->steps[i].kind == BERTH_STEP_LINEAR && plan->steps[i].weights.number == BERTH_NUMBER_F32)
             floats = berth_max(floats, kernels->gemm_f32_scratch(max_tokens, plan->steps[i].k));
     return berth_round_up(floats, 16);
 }
 
 size_t berth_stage_row_blocks(size_t threads, size_t max_tokens)
 {
-    return berth_max(threads * PIECES_PER_THREAD, divide_up(max_tokens, ROWS_MOST));
+    /* blocks of tiled operands may be as small as a tile */
+    return berth_max(threads * PIECES_PER_THREAD, divide_up(max_tokens, BERTH_TILE_ROWS));
 }

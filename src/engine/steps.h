@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/threads.h"
 #include "engine/engine.h"
@@ -15,9 +16,12 @@ struct berth_stage {
     struct berth_team *team;
     size_t threads;
     float *slot[BERTH_SLOT_COUNT];
+    uint8_t *twin[BERTH_SLOT_COUNT]; /* the slot's rows in the numbers that products read, tiled (plan.h) */
+    float *scales[BERTH_SLOT_COUNT]; /* of the twin's rows, in int8 */
     float *scratch;                  /* scratch_floats for each member */
     size_t scratch_floats;           /* a multiple of 16 */
     atomic_uint *finished;           /* [berth_stage_row_blocks]: column groups done of each block of rows */
+    atomic_uint *heads_done;         /* [max_texts]: heads of attention done of each text */
     size_t *order;                   /* [max_texts]: texts, longest first */
     size_t *bins;                    /* [longest text + 2]: for sorting by length */
     const struct berth_batch *batch; /* of this run */

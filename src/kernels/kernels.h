@@ -59,22 +59,22 @@ struct berth_attention_f32 {
     float *scratch; /* attention_f32_scratch(t, d) floats, 64-byte aligned; one per thread */
 };
 
-/* --- int8 ----------------------------------------------------------------------------------------------
+/* --- int8 and bf16 -------------------------------------------------------------------------------------
  *
- * A number is q * scale with q in [-127, 127]: weights have a scale for each output column, activations one for
- * each row, found when the row is made. Sums are exact in 32 bits. Everything from quantising to the last
- * rounding of the result gives the same bits at every level.
+ * In int8 a number is q * scale with q in [-127, 127]: weights have a scale for each output column,
+ * activations one for each row, found when the row is made. Sums are exact in 32 bits. Everything from
+ * quantising to the last rounding of the result gives the same bits at every level.
  *
- * A tiled matrix holds rows of bytes in tiles of 16 rows x 64 bytes, each tile contiguous, the tiles of 16 rows
- * one after another: what one AMX tile, or 16 broadcasts of 4 bytes, read. Byte b of row r lies at
+ * A tiled matrix holds rows of bytes in tiles of 16 rows x 64 bytes, each tile contiguous, the tiles of 16
+ * rows one after another: what one AMX tile, or 16 broadcasts of 4 bytes, read. Byte b of row r lies at
  * berth_tiled_offset(r, b, row_bytes). Activations are stored as q + 128, unsigned, since the instructions
- * multiply unsigned by signed; bytes beyond K are 128.
+ * multiply unsigned by signed; bytes beyond K are 128. In bf16 a number takes two bytes, and is 0 beyond K.
  *
- * Packed weights are panels of 16 columns, each [K / 4][16][4] with K filled up to a multiple of 64 with zeros,
- * N to one of 16. They are the same at every level. */
+ * Packed weights are panels of 16 columns, each [K / 4][16][4] bytes in int8, [K / 2][16][2] numbers in bf16,
+ * K filled up to a multiple of 64 bytes with zeros, N to one of 16. They are the same at every level. */
 enum {
     BERTH_TILE_ROWS = 16,
-    BERTH_TILE_BYTES = 64,   /* of a row */
+    BERTH_TILE_BYTES = 64, /* of a row */
     BERTH_PANEL_COLUMNS = 16,
     BERTH_S8_K_MAX = 65536, /* K beyond which a sum might not fit 32 bits */
 };
@@ -97,21 +97,22 @@ static inline size_t berth_tiled_offset(size_t row, size_t byte, size_t row_byte
            byte / BERTH_TILE_BYTES * (BERTH_TILE_ROWS * BERTH_TILE_BYTES) + byte % BERTH_TILE_BYTES;
 }
 
-/* out[M,N] = act(sum * a_scale[M] * w_scale[N] + bias[N]) + residual[M,N], with sum = offset[N] + a . w^T: the
- * offsets take the 128s back out.
+/* int8: out[M,N] = act(sum * a_scale[M] * w_scale[N] + bias[N]) + residual[M,N], with sum = offset[N] + a .
+ * w^T: the offsets take the 128s back out. bf16: the same without scales and offsets, sums in fp32.
  *
  * Work is split by rows at multiples of BERTH_TILE_ROWS, by columns at multiples of BERTH_PANEL_COLUMNS (then
- * weights begin at berth_gemm_s8_packed(first_column, k) bytes, and all that goes by column there too). */
-struct berth_gemm_s8 {
-    float *out;             /* [M, N], row stride out_stride */
-    const uint8_t *a;       /* tiled, rows of berth_tiled_row(k) bytes, from a row that begins a tile */
-    const float *a_scale;   /* [M] */
-    const int8_t *weights;  /* packed by pack_s8: the panels of these N columns only */
-    const float *w_scale;   /* [N], readable up to a multiple of 16 */
-    const int32_t *offset;  /* [N], likewise */
-    const float *bias;      /* [N] or NULL */
-    const float *residual;  /* [M, N], row stride residual_stride, or NULL; may be `out` itself */
-    size_t m, n, k;         /* k at most BERTH_S8_K_MAX */
+ * weights begin at berth_gemm_tiled_packed(first_column, bytes of a row of w) bytes, and all that goes by
+ * column there too). */
+struct berth_gemm_tiled {
+    float *out;       /* [M, N], row stride out_stride */
+    const uint8_t *a; /* tiled, rows of berth_tiled_row(bytes of k numbers), from a row that begins a tile */
+    const void *weights;   /* packed by pack_s8 or pack_bf16: the panels of these N columns only */
+    const float *a_scale;  /* [M]; int8 only, as the next two */
+    const float *w_scale;  /* [N], readable up to a multiple of 16 */
+    const int32_t *offset; /* [N], likewise */
+    const float *bias;     /* [N] or NULL */
+    const float *residual; /* [M, N], row stride residual_stride, or NULL; may be `out` itself */
+    size_t m, n, k;        /* k at most BERTH_S8_K_MAX */
     size_t out_stride, residual_stride;
     enum berth_epilogue_act act;
 };
@@ -158,25 +159,38 @@ struct berth_kernels {
     bool (*all_finite_f32)(const float *x, size_t n);
     /* out[m,n] = x[m,k] . w[n,k]^T + bias[n] (or NULL), for a classifier's few columns: layernorm_f32 and
      * dense_f32 give the same bits at every level. */
-    void (*dense_f32)(float *out, const float *x, const float *w, const float *bias, size_t m, size_t n, size_t k,
-                      size_t out_stride, size_t x_stride);
+    void (*dense_f32)(float *out, const float *x, const float *w, const float *bias, size_t m, size_t n,
+                      size_t k, size_t out_stride, size_t x_stride);
 
     /* --- int8: the same bits at every level ------------------------------------------------------------- */
     const char *gemm_s8_name;
+    size_t gemm_s8_nr; /* columns that are computed together: where to cut */
     const char *attention_s8_name;
     /* Quantises rows [0, m) of x[m,n] into rows [row, row + m) of a tiled matrix, and their scales into
      * scale[0, m). A row that is not finite gets a scale that is not. */
-    void (*quantize_s8)(uint8_t *tiled, float *scale, const float *x, size_t row, size_t m, size_t n, size_t x_stride);
+    void (*quantize_s8)(uint8_t *tiled, float *scale, const float *x, size_t row, size_t m, size_t n,
+                        size_t x_stride);
+    /* out[n]: a row of such a matrix as floats again. */
+    void (*dequantize_s8)(float *out, const uint8_t *tiled, float scale, size_t row, size_t n);
     /* Quantises and packs `count` rows of w[N,K], beginning with n0, a multiple of 16, into their place in
-     * `packed`, with their scales and offsets into scale[n0...] and offset[n0...]; where the rows end before a
-     * panel does, the panel is filled up with zeros. */
-    void (*pack_s8)(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0, size_t count, size_t k,
-                    size_t w_stride);
-    void (*gemm_s8)(const struct berth_gemm_s8 *args);
+     * `packed`, with their scales and offsets into scale[n0...] and offset[n0...]; where the rows end before
+     * a panel does, the panel is filled up with zeros. */
+    void (*pack_s8)(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0, size_t count,
+                    size_t k, size_t w_stride);
+    void (*gemm_s8)(const struct berth_gemm_tiled *args);
     /* Attention with its two products in int8: queries and keys with a scale a token, values one a column,
      * probabilities in steps of 1/255 of the largest. Arguments and scratch as attention_f32's. */
     size_t (*attention_s8_scratch)(size_t t, size_t d);
     void (*attention_s8)(const struct berth_attention_f32 *args);
+
+    /* --- bf16 ---------------------------------------------------------------------------------------------
+     */
+    const char *gemm_bf16_name;
+    size_t gemm_bf16_nr; /* columns that are computed together */
+    /* As quantize_s8 and pack_s8: rounded to the nearest, ties to even. */
+    void (*round_bf16)(uint8_t *tiled, const float *x, size_t row, size_t m, size_t n, size_t x_stride);
+    void (*pack_bf16)(uint16_t *packed, const float *w, size_t n0, size_t count, size_t k, size_t w_stride);
+    void (*gemm_bf16)(const struct berth_gemm_tiled *args);
 };
 
 /* The best table at or below `max` that was compiled in; never NULL (scalar is always there). The caller
@@ -187,8 +201,9 @@ const struct berth_kernels *berth_kernels_select(enum berth_isa max);
 /* Floats of the packed form of w[n, k]. Saturates at SIZE_MAX / 4 on overflow. */
 size_t berth_gemm_f32_packed(const struct berth_kernels *kernels, size_t n, size_t k);
 
-/* Bytes of the packed int8 form of w[n, k]; scales and offsets are apart. Saturates at SIZE_MAX / 4. */
-size_t berth_gemm_s8_packed(size_t n, size_t k);
+/* Bytes of the packed form of w[n, k] whose rows take row_bytes: k in int8 (scales and offsets are apart), 2
+ * k in bf16. Saturates at SIZE_MAX / 4. */
+size_t berth_gemm_tiled_packed(size_t n, size_t row_bytes);
 
 /* Runs each kernel of the table on small fixed problems against the plain C reference, in well below 5 ms;
  * returns the name of the first that is wrong ("gemm_f32"), NULL when all are right, "memory" when there

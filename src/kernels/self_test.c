@@ -13,9 +13,18 @@
 /* Sizes that leave a remainder of every tile, and k of more than one block. */
 enum { M = 19, N = 43, K = 270, T = 21, D = 20, FLOATS = 4096 };
 
+/* Operands of a tiled product, and what is made of them; compared as bytes. */
+struct tiled {
+    uint8_t a[2 * (M + 15) / 16 * 16 * (K + 63)];
+    uint8_t w[2 * (N + 15) / 16 * 16 * (K + 63)];
+    float a_scale[M], w_scale[N + 15];
+    int32_t offset[N + 15];
+};
+
 struct test {
     const struct berth_kernels *kernels, *reference;
     float *packed, *scratch; /* large enough for either table and every problem */
+    struct tiled mine, other;
     float a[M * K], w[N * K], bias[N], got[FLOATS], want[FLOATS];
 };
 
@@ -133,6 +142,91 @@ static bool all_finite_is_right(struct test *t)
     return !t->kernels->all_finite_f32(t->got, N);
 }
 
+static bool dense_is_right(struct test *t)
+{
+    t->kernels->dense_f32(t->got, t->a, t->w, t->bias, 2, 3, K, 3, K);
+    t->reference->dense_f32(t->want, t->a, t->w, t->bias, 2, 3, K, 3, K);
+    return memcmp(t->got, t->want, 6 * sizeof t->got[0]) == 0;
+}
+
+static bool quantize_is_right(struct test *t)
+{
+    memset(&t->mine, 0, sizeof t->mine);
+    memset(&t->other, 0, sizeof t->other);
+    t->kernels->quantize_s8(t->mine.a, t->mine.a_scale, t->a, 0, M, K, K);
+    t->reference->quantize_s8(t->other.a, t->other.a_scale, t->a, 0, M, K, K);
+    t->kernels->pack_s8((int8_t *)t->mine.w, t->mine.w_scale, t->mine.offset, t->w, 0, N, K, K);
+    t->reference->pack_s8((int8_t *)t->other.w, t->other.w_scale, t->other.offset, t->w, 0, N, K, K);
+    t->kernels->dequantize_s8(t->got, t->mine.a, t->mine.a_scale[M - 1], M - 1, K);
+    t->reference->dequantize_s8(t->want, t->other.a, t->other.a_scale[M - 1], M - 1, K);
+    return memcmp(&t->mine, &t->other, sizeof t->mine) == 0 &&
+           memcmp(t->got, t->want, K * sizeof t->got[0]) == 0;
+}
+
+static void multiply_tiled(const struct test *t, void (*gemm)(const struct berth_gemm_tiled *), float *out)
+{
+    memset(out, 0, M * N * sizeof *out);
+    gemm(&(struct berth_gemm_tiled){.out = out,
+                                    .a = t->other.a,
+                                    .weights = t->other.w,
+                                    .a_scale = t->other.a_scale,
+                                    .w_scale = t->other.w_scale,
+                                    .offset = t->other.offset,
+                                    .bias = t->bias,
+                                    .residual = t->a,
+                                    .m = M,
+                                    .n = N,
+                                    .k = K,
+                                    .out_stride = N,
+                                    .residual_stride = K,
+                                    .act = BERTH_K_GELU_ERF});
+}
+
+/* After quantize_is_right, whose operands it takes. The same bits. */
+static bool gemm_s8_is_right(struct test *t)
+{
+    multiply_tiled(t, t->kernels->gemm_s8, t->got);
+    multiply_tiled(t, t->reference->gemm_s8, t->want);
+    return memcmp(t->got, t->want, M * N * sizeof t->got[0]) == 0;
+}
+
+static bool attention_s8_is_right(struct test *t)
+{
+    struct berth_attention_f32 args = {.q = t->w,
+                                       .k = t->w + D,
+                                       .v = t->w + 2 * D,
+                                       .t = T,
+                                       .d = D,
+                                       .out_stride = D,
+                                       .qkv_stride = 3 * D,
+                                       .scale = 1,
+                                       .scratch = t->scratch};
+    args.out = t->got;
+    t->kernels->attention_s8(&args);
+    args.out = t->want;
+    t->reference->attention_s8(&args);
+    return memcmp(t->got, t->want, T * D * sizeof t->got[0]) == 0;
+}
+
+static bool round_bf16_is_right(struct test *t)
+{
+    memset(&t->mine, 0, sizeof t->mine);
+    memset(&t->other, 0, sizeof t->other);
+    t->kernels->round_bf16(t->mine.a, t->a, 0, M, K, K);
+    t->reference->round_bf16(t->other.a, t->a, 0, M, K, K);
+    t->kernels->pack_bf16((uint16_t *)(void *)t->mine.w, t->w, 0, N, K, K);
+    t->reference->pack_bf16((uint16_t *)(void *)t->other.w, t->w, 0, N, K, K);
+    return memcmp(&t->mine, &t->other, sizeof t->mine) == 0;
+}
+
+/* After round_bf16_is_right, whose operands it takes. */
+static bool gemm_bf16_is_right(struct test *t)
+{
+    multiply_tiled(t, t->kernels->gemm_bf16, t->got);
+    multiply_tiled(t, t->reference->gemm_bf16, t->want);
+    return is_near(t, M * N, 4 * (K + 2) * (K + 1) * FLT_EPSILON / 8);
+}
+
 static const char *find_wrong(struct test *t)
 {
     if (!gemm_is_right(t))
@@ -151,13 +245,26 @@ static const char *find_wrong(struct test *t)
         return "widen_bf16";
     if (!all_finite_is_right(t))
         return "all_finite_f32";
+    if (!dense_is_right(t))
+        return "dense_f32";
+    if (!quantize_is_right(t))
+        return "quantize_s8";
+    if (!gemm_s8_is_right(t))
+        return "gemm_s8";
+    if (!attention_s8_is_right(t))
+        return "attention_s8";
+    if (!round_bf16_is_right(t))
+        return "round_bf16";
+    if (!gemm_bf16_is_right(t))
+        return "gemm_bf16";
     return NULL;
 }
 
 /* Floats of scratch that do for every problem of a table. */
 static size_t scratch_floats(const struct berth_kernels *kernels)
 {
-    return berth_max(kernels->gemm_f32_scratch(M, K), kernels->attention_f32_scratch(T, D));
+    return berth_max(kernels->gemm_f32_scratch(M, K),
+                     berth_max(kernels->attention_f32_scratch(T, D), kernels->attention_s8_scratch(T, D)));
 }
 
 const char *berth_kernels_self_test(const struct berth_kernels *kernels)
@@ -170,7 +277,8 @@ const char *berth_kernels_self_test(const struct berth_kernels *kernels)
     if (!t)
         return wrong;
     t->packed = berth_aligned(packed * sizeof *t->packed);
-    t->scratch = berth_aligned(berth_max(scratch_floats(kernels), scratch_floats(reference)) * sizeof *t->scratch);
+    t->scratch =
+        berth_aligned(berth_max(scratch_floats(kernels), scratch_floats(reference)) * sizeof *t->scratch);
     if (t->packed && t->scratch) {
         struct berth_rng rng;
         berth_rng_seed(&rng, 1);

@@ -316,19 +316,6 @@ enum berth_status berth_encoder_open(const char *directory, struct berth_encoder
 
 /* --- random models -------------------------------------------------------------------------------- */
 
-/* The word embedding is looked up row by row while running, so it alone is made at once. */
-static enum berth_status make_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
-{
-    struct berth_tensor *word = &encoder->word_embedding;
-    float *rows = berth_aligned(word->bytes);
-    if (!rows)
-        return berth_fail_memory(err, "the word embedding", word->bytes);
-    berth_encoder_read(encoder, word, 0, word->elements, rows);
-    encoder->memory = rows;
-    word->data = rows;
-    return BERTH_OK;
-}
-
 enum berth_status berth_encoder_random(const char *preset, struct berth_encoder **out,
                                        struct berth_error *err)
 {
@@ -359,7 +346,6 @@ enum berth_status berth_encoder_random(const char *preset, struct berth_encoder 
     bind_encoder(&b);
     bind_head(&b);
     BERTH_TRY(b.status);
-    BERTH_TRY(make_word_embedding(encoder, err));
     *out = encoder;
     return BERTH_OK;
 fail:
@@ -397,17 +383,18 @@ void berth_encoder_forget(const struct berth_encoder *encoder, const struct bert
                                 berth_checkpoint_find(encoder->checkpoint, tensor->name));
 }
 
-enum berth_status berth_encoder_settle(struct berth_encoder *encoder, struct berth_error *err)
+/* The word embedding into memory of the encoder's own; the stored copy leaves memory as the new one comes. */
+static enum berth_status keep_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
 {
-    enum { CHUNK = 8 << 20 }; /* the stored copy leaves memory as the new one comes */
-    if (!encoder->checkpoint)
-        return BERTH_OK;
+    enum { CHUNK = 8 << 20 };
     struct berth_tensor *word = &encoder->word_embedding;
     unsigned char *rows = berth_aligned(word->bytes);
     if (!rows)
         return berth_fail_memory(err, "the word embedding", word->bytes);
+    if (!word->data)
+        berth_encoder_read(encoder, word, 0, word->elements, (float *)(void *)rows);
     struct berth_tensor piece = *word;
-    for (size_t at = 0; at < word->bytes; at += piece.bytes) {
+    for (size_t at = 0; word->data && at < word->bytes; at += piece.bytes) {
         piece.data = (const unsigned char *)word->data + at;
         piece.bytes = berth_min(CHUNK, word->bytes - at);
         memcpy(rows + at, piece.data, piece.bytes);
@@ -415,7 +402,21 @@ enum berth_status berth_encoder_settle(struct berth_encoder *encoder, struct ber
     }
     encoder->memory = rows;
     word->data = rows;
-    word->name = "word embedding";
+    return BERTH_OK;
+}
+
+enum berth_status berth_encoder_settle(struct berth_encoder *encoder, bool keep_words,
+                                       struct berth_error *err)
+{
+    if (encoder->memory)
+        return BERTH_OK;
+    if (keep_words) {
+        enum berth_status status = keep_word_embedding(encoder, err);
+        if (status != BERTH_OK)
+            return status;
+    }
+    if (encoder->checkpoint)
+        encoder->word_embedding.name = "word embedding"; /* the checkpoint's own goes with it */
     berth_checkpoint_close(encoder->checkpoint);
     encoder->checkpoint = NULL;
     return BERTH_OK;

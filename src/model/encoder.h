@@ -56,7 +56,7 @@ struct berth_encoder {
     size_t parameters;                      /* numbers in the weights used */
     struct berth_checkpoint *checkpoint;    /* owned; NULL for random weights */
     uint64_t seed;                          /* of random weights */
-    void *names, *memory;                   /* owned tensor names and word embedding of a random model */
+    void *names, *memory; /* owned: tensor names of a random model; the word embedding, settled */
 };
 
 /* Opens config.json and the weights of a model directory. Missing or mis-shaped tensors are refused by name
@@ -88,9 +88,11 @@ void berth_encoder_read(const struct berth_encoder *encoder, const struct berth_
 /* The bytes of one weight may leave resident memory; all views stay valid. */
 void berth_encoder_forget(const struct berth_encoder *encoder, const struct berth_tensor *tensor);
 
-/* Lets go of the weight files, once everything else was packed: the word embedding moves into memory of the encoder's own, as it is stored,
- * and all other views die. From then on nothing that happens to the files can reach this process. */
-enum berth_status berth_encoder_settle(struct berth_encoder *encoder, struct berth_error *err);
+/* Lets go of the weight files, once everything was packed: all views die, but for the word embedding when
+ * keep_words asks for it, which moves into memory of the encoder's own, as it is stored. From then on nothing
+ * that happens to the files can reach this process. */
+enum berth_status berth_encoder_settle(struct berth_encoder *encoder, bool keep_words,
+                                       struct berth_error *err);
 
 /* "tensor 'NAME' of model.safetensors" for messages; returns text. */
 char *berth_encoder_locate(const struct berth_encoder *encoder, const struct berth_tensor *tensor, char *text,

@@ -1,4 +1,5 @@
-/* model.c: opens a model: what the argument means, then tokenizer, encoder, plan, and the checks between them. */
+/* model.c: opens a model: what the argument means, then tokenizer, encoder, plan, and the checks between
+ * them. */
 #include "pipeline/model.h"
 
 #include <stdarg.h>
@@ -47,62 +48,96 @@ static void remark(struct berth_model *model, const struct berth_options *option
         options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
 }
 
-/* Which of the forms of a model argument this is; everything that this version cannot open is refused by name. */
+/* Which of the forms of a model argument this is; everything that this version cannot open is refused by
+ * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
 {
     if (has_prefix(name, random_prefix) || berth_directory_exists(name))
         return BERTH_OK;
     if (has_prefix(name, "bundled:"))
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version ships no trained model yet; give a model directory", name);
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s: this version ships no trained model yet; give a model directory", name);
     if (has_suffix(name, ".onnx"))
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: this version cannot read ONNX files yet; give a model directory", name);
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
-    return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+    return berth_fail(
+        err, BERTH_NOT_FOUND,
+        "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
 }
 
-static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
+static void choose_precision(struct berth_model *model, const struct berth_options *options)
+{
+    bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
+    if (model->precision == BERTH_PRECISION_AUTO)
+        model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
+    else if (model->precision == BERTH_PRECISION_BF16 && !hardware)
+        remark(model, options,
+               "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
+               model->kernels->gemm_bf16_name);
+}
+
+static enum berth_number number_of(enum berth_precision precision)
+{
+    return precision == BERTH_PRECISION_INT8   ? BERTH_NUMBER_S8
+           : precision == BERTH_PRECISION_BF16 ? BERTH_NUMBER_BF16
+                                               : BERTH_NUMBER_F32;
+}
+
+static enum berth_status choose_kernels(struct berth_model *model, const struct berth_options *options,
+                                        struct berth_error *err)
 {
     berth_cpu_detect(&model->cpu);
     enum berth_isa level = model->cpu.best;
     if (options->isa) {
         enum berth_isa asked;
         if (!berth_isa_parse(options->isa, &asked))
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown instruction set '%s': scalar, avx2, avx512, vnni or amx", options->isa);
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "unknown instruction set '%s': scalar, avx2, avx512, vnni or amx",
+                              options->isa);
         if (asked > level)
-            remark(model, options, "instruction set %s was allowed, but this machine ends at %s: %s", options->isa, berth_isa_name(level),
-                   model->cpu.reason);
+            remark(model, options, "instruction set %s was allowed, but this machine ends at %s: %s",
+                   options->isa, berth_isa_name(level), model->cpu.reason);
         else if (asked < level) {
             level = asked;
-            snprintf(model->cpu.reason, sizeof model->cpu.reason, "limited to %s by the caller", options->isa);
+            snprintf(model->cpu.reason, sizeof model->cpu.reason, "limited to %s by the caller",
+                     options->isa);
         }
     }
     model->kernels = berth_kernels_select(level);
+    choose_precision(model, options);
     const char *wrong = berth_kernels_self_test(model->kernels);
     if (wrong && strcmp(wrong, "memory") == 0)
         return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
     if (wrong)
-        return berth_fail(err, BERTH_INTERNAL, "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
+        return berth_fail(err, BERTH_INTERNAL,
+                          "kernel %s gives wrong results on this CPU; use --isa scalar and report it", wrong);
     return BERTH_OK;
 }
 
-static enum berth_status check_precision(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status check_runtime(struct berth_model *model, const struct berth_options *options,
+                                       struct berth_error *err)
 {
     if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
-        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native", berth_runtime_name(options->runtime));
-    if (options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_INT8)
-        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is not part of this version; use fp32", berth_precision_name(options->precision));
-    if (options->precision == BERTH_PRECISION_AUTO)
-        remark(model, options, "precision auto is fp32: this version has no bf16 kernels");
+        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
+                          berth_runtime_name(options->runtime));
+    model->precision = options->precision;
+    if (options->precision == BERTH_PRECISION_DEFAULT)
+        model->precision = BERTH_PRECISION_FP32;
     return BERTH_OK;
 }
 
 static enum berth_choice choice_of(enum berth_override override)
 {
-    return override == BERTH_FORCE_ON ? BERTH_CHOICE_YES : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO : BERTH_CHOICE_UNSET;
+    return override == BERTH_FORCE_ON    ? BERTH_CHOICE_YES
+           : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO
+                                         : BERTH_CHOICE_UNSET;
 }
 
-static enum berth_status open_tokenizer(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status open_tokenizer(struct berth_model *model, const struct berth_options *options,
+                                        struct berth_error *err)
 {
     struct berth_tokenizer_options wanted = {
         choice_of(options->do_lower_case),
@@ -114,8 +149,8 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
     if (has_prefix(model->name, random_prefix))
-        return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab, berth_builtin_vocab_size,
-                                           &wanted, &model->tokenizer, err);
+        return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
+                                           berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
     return berth_tokenizer_open(model->name, &wanted, &model->tokenizer, err);
 }
 
@@ -129,21 +164,28 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
         BERTH_TRY(berth_encoder_random(model->name + strlen(random_prefix), &encoder, err));
     else
         BERTH_TRY(berth_encoder_open(model->name, &encoder, err));
-    status = berth_plan_new(encoder, model->kernels, team, &model->plan, err);
+    const struct berth_plan_options wanted = {
+        .number = number_of(model->precision),
+        .l2 = model->cpu.l2,
+    };
+    status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
 fail:
     berth_team_free(team);
     return status;
 }
 
-/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot run. */
-static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot
+ * run. */
+static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
+                                            struct berth_error *err)
 {
     if (!berth_directory_exists(model->name))
         return BERTH_OK;
     char *path = berth_path_join(model->name, "config.json");
     if (!path)
         return berth_fail_memory(err, "a path", strlen(model->name));
-    enum berth_status status = berth_path_present(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
+    enum berth_status status =
+        berth_path_present(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
     berth_free(path);
     if (status == BERTH_UNSUPPORTED) {
         remark(model, options, "the model's length limit is not known: %s", err->message);
@@ -157,27 +199,36 @@ const struct berth_config *berth_model_config(const struct berth_model *model)
     return model->plan ? &model->plan->encoder->config : &model->config;
 }
 
-static enum berth_status check_lengths(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status check_lengths(struct berth_model *model, const struct berth_options *options,
+                                       struct berth_error *err)
 {
     const struct berth_config *config = berth_model_config(model);
     size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
     if (model->plan && tokens > config->vocab_size)
-        return berth_fail(err, BERTH_FORMAT, "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
-                          model->name, tokens, config->vocab_size);
+        return berth_fail(
+            err, BERTH_FORMAT,
+            "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
+            model->name, tokens, config->vocab_size);
     size_t positions = config->max_positions; /* 0: no configuration */
     size_t own = berth_tokenizer_model_max_length(model->tokenizer);
     if (positions > 0 && (own == 0 || own > positions))
         own = positions;
     if (model->plan && options->max_length > positions)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
     if (model->plan && config->vocab_size > 0 && positions < 3)
-        return berth_fail(err, BERTH_FORMAT, "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]", model->name,
-                          positions);
+        return berth_fail(err, BERTH_FORMAT,
+                          "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
+                          model->name, positions);
     model->max_length = options->max_length ? options->max_length : own;
     if (model->plan && model->max_length < 2)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a maximum length of %zu tokens has no room for [CLS] and [SEP]", model->max_length);
-    model->max_batch_tokens = berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT, model->max_length);
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a maximum length of %zu tokens has no room for [CLS] and [SEP]",
+                          model->max_length);
+    model->max_batch_tokens =
+        berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT,
+                  model->max_length);
     return BERTH_OK;
 }
 
@@ -204,7 +255,7 @@ static void fill_info(struct berth_model *model)
         .has_head = model->plan && model->plan->encoder->has_head,
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
-        .precision = "fp32",
+        .precision = berth_precision_name(model->precision),
         .runtime = "native",
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
@@ -219,7 +270,8 @@ static void fill_info(struct berth_model *model)
     };
 }
 
-enum berth_status berth_model_open(const char *name, const struct berth_options *options, struct berth_model **out, struct berth_error *err)
+enum berth_status berth_model_open(const char *name, const struct berth_options *options,
+                                   struct berth_model **out, struct berth_error *err)
 {
     static const struct berth_options defaults;
     struct berth_error unwanted;
@@ -229,7 +281,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (!err)
         err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "no model is named; give a directory or random:PRESET");
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "no model is named; give a directory or random:PRESET");
     struct berth_model *model = berth_calloc(1, sizeof *model);
     if (!model)
         return berth_fail_memory(err, "a model", sizeof *model);
@@ -244,7 +297,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
     BERTH_TRY(check_form(name, err));
-    BERTH_TRY(check_precision(model, options, err));
+    BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
     if (options->tokenizer_only)
         BERTH_TRY(read_config_if_any(model, options, err));
@@ -254,7 +307,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     BERTH_TRY(check_lengths(model, options, err));
     const struct berth_config *config = berth_model_config(model);
     for (size_t i = 0; i < config->unrecognised_count; i++)
-        remark(model, options, "config.json: field '%s' is not known to berth and was not used", config->unrecognised[i]);
+        remark(model, options, "config.json: field '%s' is not known to berth and was not used",
+               config->unrecognised[i]);
     fill_info(model);
     *out = model;
     return BERTH_OK;

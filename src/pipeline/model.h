@@ -16,12 +16,13 @@ struct berth_model {
     char *name;
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
+    enum berth_precision precision; /* in force */
     struct berth_tokenizer *tokenizer;
-    struct berth_plan *plan;     /* NULL: opened to tokenise only */
-    struct berth_config config;  /* of a model opened to tokenise only, when it has one */
-    size_t threads;              /* of a session, unless it says otherwise */
+    struct berth_plan *plan;    /* NULL: opened to tokenise only */
+    struct berth_config config; /* of a model opened to tokenise only, when it has one */
+    size_t threads;             /* of a session, unless it says otherwise */
     char threads_reason[160];
-    size_t max_length;           /* tokens of a text; 0: no limit (tokenising only) */
+    size_t max_length; /* tokens of a text; 0: no limit (tokenising only) */
     size_t max_batch_tokens;
     char *remarks[BERTH_REMARKS_MAX + 1]; /* owned, NULL-terminated */
     struct berth_model_info info;

@@ -13,11 +13,14 @@
 
 enum { TILE_FLOATS = 64 * 1024 }; /* 256 KiB: a quarter of a usual L2 */
 
+/* Where the numbers of a weight go; with none of these they are only checked. */
 struct pack_job {
     const struct berth_packer *packer;
     const struct berth_tensor *weight;
-    float *packed; /* packed panels, or plain rows, or NULL: only checked */
-    bool panels;
+    const struct berth_matrix *matrix; /* packed for a product */
+    float *copy;                       /* as they are */
+    uint8_t *tiled;                    /* int8 rows with their scales, bf16 rows without */
+    float *scale;
     size_t n, k, rows; /* rows of a piece */
     atomic_bool broken;
 };
@@ -28,7 +31,7 @@ enum berth_status berth_packer_init(struct berth_packer *packer, const struct be
 {
     size_t floats;
     *packer = (struct berth_packer){.encoder = encoder, .kernels = kernels, .team = team};
-    if (!berth_mul(columns, kernels->gemm_f32_nr, &packer->tile_floats))
+    if (!berth_mul(columns, berth_max(kernels->gemm_f32_nr, BERTH_PANEL_COLUMNS), &packer->tile_floats))
         return berth_fail(err, BERTH_LIMIT, "a weight of %zu columns is too wide", columns);
     packer->tile_floats = berth_round_up(berth_max(packer->tile_floats, TILE_FLOATS), BERTH_ALIGNMENT);
     if (!berth_mul(packer->tile_floats, team ? berth_team_size(team) : 1, &floats) || floats > SIZE_MAX / 16)
@@ -61,20 +64,37 @@ static const float *read_tile(const struct pack_job *job, size_t first, size_t c
     return tile;
 }
 
+static void pack_columns(const struct berth_kernels *kernels, const struct berth_matrix *matrix,
+                         const float *rows, size_t n0, size_t count)
+{
+    const size_t k = matrix->k;
+    if (matrix->number == BERTH_NUMBER_S8)
+        kernels->pack_s8(matrix->data, matrix->scale, matrix->offset, rows, n0, count, k, k);
+    else if (matrix->number == BERTH_NUMBER_BF16)
+        kernels->pack_bf16(matrix->data, rows, n0, count, k, k);
+    else
+        kernels->pack_f32(matrix->data, rows, n0, count, k, k);
+}
+
 static void pack_piece(void *context, size_t piece, size_t member)
 {
     struct pack_job *job = context;
     const struct berth_packer *packer = job->packer;
+    const struct berth_kernels *kernels = packer->kernels;
     size_t n0 = piece * job->rows, count = berth_min(job->rows, job->n - n0);
     float *tile = packer->tiles + member * packer->tile_floats;
-    if (!job->panels && job->packed)
-        tile = job->packed + n0 * job->k;
+    if (job->copy)
+        tile = job->copy + n0 * job->k;
     const float *rows = read_tile(job, n0 * job->k, count * job->k, tile);
-    if (!packer->kernels->all_finite_f32(rows, count * job->k))
+    if (!kernels->all_finite_f32(rows, count * job->k))
         atomic_store_explicit(&job->broken, true, memory_order_relaxed);
-    if (job->panels)
-        packer->kernels->pack_f32(job->packed, rows, n0, count, job->k, job->k);
-    else if (job->packed && rows != tile)
+    if (job->matrix)
+        pack_columns(kernels, job->matrix, rows, n0, count);
+    else if (job->scale)
+        kernels->quantize_s8(job->tiled, job->scale + n0, rows, n0, count, job->k, job->k);
+    else if (job->tiled)
+        kernels->round_bf16(job->tiled, rows, n0, count, job->k, job->k);
+    else if (job->copy && rows != tile)
         memcpy(tile, rows, count * job->k * sizeof(float));
 }
 
@@ -96,20 +116,44 @@ static enum berth_status run_job(struct pack_job *job, struct berth_error *err)
     return BERTH_OK;
 }
 
-enum berth_status berth_pack_matrix(struct berth_packer *packer, const struct berth_tensor *weight,
-                                    float *packed, struct berth_error *err)
+/* Whole panels, as many as a tile holds. */
+static size_t piece_rows(const struct berth_packer *packer, size_t k, size_t step)
 {
-    size_t nr = packer->kernels->gemm_f32_nr, k = weight->shape[1];
+    return berth_max(packer->tile_floats / k / step, 1) * step;
+}
+
+enum berth_status berth_pack_matrix(struct berth_packer *packer, const struct berth_tensor *weight,
+                                    const struct berth_matrix *matrix, struct berth_error *err)
+{
     struct pack_job job = {
-        .packer = packer, .weight = weight, .packed = packed, .panels = true, .n = weight->shape[0], .k = k};
-    job.rows = berth_max(packer->tile_floats / k / nr, 1) * nr;
+        .packer = packer, .weight = weight, .matrix = matrix, .n = weight->shape[0], .k = weight->shape[1]};
+    size_t step = matrix->number == BERTH_NUMBER_F32 ? packer->kernels->gemm_f32_nr : BERTH_PANEL_COLUMNS;
+    if (matrix->number == BERTH_NUMBER_S8 && job.k > BERTH_S8_K_MAX)
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "a weight of %zu columns is too wide for int8 (at most %d); use fp32", job.k,
+                          BERTH_S8_K_MAX);
+    job.rows = piece_rows(packer, job.k, step);
+    return run_job(&job, err);
+}
+
+enum berth_status berth_pack_rows(struct berth_packer *packer, const struct berth_tensor *weight,
+                                  enum berth_number number, uint8_t *tiled, float *scale,
+                                  struct berth_error *err)
+{
+    struct pack_job job = {.packer = packer,
+                           .weight = weight,
+                           .tiled = tiled,
+                           .scale = number == BERTH_NUMBER_S8 ? scale : NULL,
+                           .n = weight->shape[0],
+                           .k = weight->shape[1]};
+    job.rows = piece_rows(packer, job.k, BERTH_TILE_ROWS);
     return run_job(&job, err);
 }
 
 enum berth_status berth_pack_copy(struct berth_packer *packer, const struct berth_tensor *weight, float *out,
                                   struct berth_error *err)
 {
-    struct pack_job job = {.packer = packer, .weight = weight, .packed = out, .n = weight->elements, .k = 1};
+    struct pack_job job = {.packer = packer, .weight = weight, .copy = out, .n = weight->elements, .k = 1};
     job.rows = packer->tile_floats;
     return run_job(&job, err);
 }

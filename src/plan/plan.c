@@ -26,18 +26,31 @@ struct builder {
 
 /* Memory for packed weights: NULL while sizing. Need is summed without wrapping: berth_arena_need saturates
  * low enough for a few additions, and the sum stays there. */
-static float *take(struct builder *b, size_t floats)
+static void *take(struct builder *b, size_t count, size_t size)
 {
     if (b->packing)
-        return berth_arena_take(&b->plan->packed, floats, sizeof(float));
-    b->need = berth_min(b->need + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        return berth_arena_take(&b->plan->packed, count, size);
+    b->need = berth_min(b->need + berth_arena_need(count, size), SIZE_MAX / 4);
     return NULL;
 }
 
-static void pack_matrix(struct builder *b, const struct berth_tensor *weight, float *packed)
+static struct berth_matrix new_matrix(struct builder *b, enum berth_number number, size_t n, size_t k)
+{
+    struct berth_matrix matrix = {.number = number, .n = n, .k = k};
+    matrix.data = take(b, berth_matrix_bytes(b->plan->kernels, number, n, k), 1);
+    if (number == BERTH_NUMBER_S8) {
+        size_t columns = berth_round_up(n, BERTH_PANEL_COLUMNS);
+        matrix.scale = take(b, columns, sizeof(float));
+        matrix.offset = take(b, columns, sizeof(int32_t));
+    }
+    return matrix;
+}
+
+static void pack_matrix(struct builder *b, const struct berth_tensor *weight,
+                        const struct berth_matrix *matrix)
 {
     if (b->packing && b->status == BERTH_OK)
-        b->status = berth_pack_matrix(&b->packer, weight, packed, b->err);
+        b->status = berth_pack_matrix(&b->packer, weight, matrix, b->err);
 }
 
 static void copy_into(struct builder *b, const struct berth_tensor *weight, float *out)
@@ -50,7 +63,7 @@ static const float *add_copy(struct builder *b, const struct berth_tensor *weigh
 {
     if (weight->elements == 0)
         return NULL;
-    float *out = take(b, weight->elements);
+    float *out = take(b, weight->elements, sizeof *out);
     copy_into(b, weight, out);
     return out;
 }
@@ -70,18 +83,36 @@ static struct berth_step *add_step(struct builder *b, const struct berth_step *s
     return added;
 }
 
-/* A product with its bias: fills in the shape and the weights. */
+/* A product with its bias: fills in the shape and the weights, and has the input's twin made. */
 static struct berth_step *add_linear(struct builder *b, struct berth_step step, const char *name,
-                                     const struct berth_linear *linear)
+                                     enum berth_number number, const struct berth_linear *linear)
 {
     step.kind = BERTH_STEP_LINEAR;
     step.n = linear->weight.shape[0];
     step.k = linear->weight.shape[1];
-    float *packed = take(b, berth_gemm_f32_packed(b->plan->kernels, step.n, step.k));
-    pack_matrix(b, &linear->weight, packed);
-    step.weights = packed;
+    step.weights = new_matrix(b, number, step.n, step.k);
+    pack_matrix(b, &linear->weight, &step.weights);
     step.bias = add_copy(b, &linear->bias);
+    b->plan->slot_number[step.in] = number;
     return add_step(b, &step, name);
+}
+
+/* The classifier has few columns: its product takes no time, and in fp32 it costs no accuracy. Where int8
+ * promises the same bits at every level it goes unpacked. */
+static void add_classifier(struct builder *b, struct berth_step step, const struct berth_linear *linear)
+{
+    if (b->plan->number != BERTH_NUMBER_S8) {
+        add_linear(b, step, "classifier", BERTH_NUMBER_F32, linear);
+        return;
+    }
+    step.kind = BERTH_STEP_LINEAR;
+    step.n = linear->weight.shape[0];
+    step.k = linear->weight.shape[1];
+    float *rows = take(b, linear->weight.elements, sizeof *rows);
+    copy_into(b, &linear->weight, rows);
+    step.weights = (struct berth_matrix){.unpacked = true, .n = step.n, .k = step.k, .data = rows};
+    step.bias = add_copy(b, &linear->bias);
+    add_step(b, &step, "classifier");
 }
 
 static void set_norm(struct builder *b, struct berth_step *step, const struct berth_norm *norm)
@@ -95,11 +126,13 @@ static void set_norm(struct builder *b, struct berth_step *step, const struct be
 static struct berth_step *add_qkv(struct builder *b, struct berth_step step, const struct berth_layer *layer)
 {
     const struct berth_linear *parts[3] = {&layer->query, &layer->key, &layer->value};
-    size_t part = b->plan->part, c = b->plan->hidden;
-    size_t packed_part = berth_gemm_f32_packed(b->plan->kernels, part, c);
-    float *packed = take(b, 3 * packed_part), *bias = take(b, 3 * part);
+    const struct berth_plan *plan = b->plan;
+    size_t part = plan->part, c = plan->hidden;
+    step.weights = new_matrix(b, plan->number, 3 * part, c);
+    float *bias = take(b, 3 * part, sizeof *bias);
     for (size_t i = 0; i < 3; i++) {
-        pack_matrix(b, &parts[i]->weight, packed ? packed + i * packed_part : NULL);
+        struct berth_matrix columns = berth_matrix_columns(&step.weights, plan->kernels, i * part, part);
+        pack_matrix(b, &parts[i]->weight, &columns);
         if (bias)
             memset(bias + i * part, 0, part * sizeof(float));
         copy_into(b, &parts[i]->bias, bias ? bias + i * part : NULL);
@@ -109,8 +142,8 @@ static struct berth_step *add_qkv(struct builder *b, struct berth_step step, con
     step.out = BERTH_SLOT_QKV;
     step.n = 3 * part;
     step.k = c;
-    step.weights = packed;
     step.bias = bias;
+    b->plan->slot_number[BERTH_SLOT_X] = plan->number;
     return add_step(b, &step, "queries, keys, values");
 }
 
@@ -132,12 +165,29 @@ static enum berth_epilogue_act epilogue_of(enum berth_activation act)
     }
 }
 
+/* fp32 gathers the rows as they are stored, so that they are only checked here. */
+static void add_words(struct builder *b, const struct berth_tensor *word)
+{
+    struct berth_plan *plan = b->plan;
+    size_t row = word->shape[1] * (plan->number == BERTH_NUMBER_S8 ? 1 : 2);
+    if (plan->number == BERTH_NUMBER_F32) {
+        copy_into(b, word, NULL);
+        return;
+    }
+    plan->word_tiled = take(b, berth_tiled_size(word->shape[0], berth_tiled_row(row)), 1);
+    if (plan->number == BERTH_NUMBER_S8)
+        plan->word_scale = take(b, word->shape[0], sizeof(float));
+    if (b->packing && b->status == BERTH_OK)
+        b->status =
+            berth_pack_rows(&b->packer, word, plan->number, plan->word_tiled, plan->word_scale, b->err);
+}
+
 static void add_embedding(struct builder *b)
 {
     struct berth_plan *plan = b->plan;
     const struct berth_encoder *encoder = plan->encoder;
     bool projected = encoder->project.weight.elements != 0;
-    copy_into(b, &encoder->word_embedding, NULL); /* checked, but gathered as it is stored */
+    add_words(b, &encoder->word_embedding);
     plan->position_embedding = add_copy(b, &encoder->position_embedding);
     plan->type_embedding = add_copy(b, &encoder->type_embedding);
     plan->embedding_gamma = add_copy(b, &encoder->embedding_norm.gamma);
@@ -151,7 +201,7 @@ static void add_embedding(struct builder *b)
     if (projected) {
         struct berth_step project = {
             .in = BERTH_SLOT_EMBEDDED, .out = BERTH_SLOT_X, .layer = -1, .hidden_state = true};
-        add_linear(b, project, "embedding projection", &encoder->project);
+        add_linear(b, project, "embedding projection", plan->number, &encoder->project);
     }
 }
 
@@ -166,26 +216,29 @@ static void add_layer(struct builder *b, int index, enum berth_step_when when)
     attention.kind = BERTH_STEP_ATTENTION;
     attention.in = BERTH_SLOT_QKV;
     attention.out = BERTH_SLOT_CONTEXT;
+    attention.number = b->plan->number == BERTH_NUMBER_S8 ? BERTH_NUMBER_S8 : BERTH_NUMBER_F32;
     add_step(b, &attention, "attention");
 
     struct berth_step out = step;
     out.in = BERTH_SLOT_CONTEXT;
     out.out = BERTH_SLOT_X;
     out.residual = true;
-    set_norm(b, add_linear(b, out, "attention output", &layer->attention_out), &layer->attention_norm);
+    set_norm(b, add_linear(b, out, "attention output", b->plan->number, &layer->attention_out),
+             &layer->attention_norm);
 
     struct berth_step widen = step;
     widen.in = BERTH_SLOT_X;
     widen.out = BERTH_SLOT_FFN;
     widen.act = epilogue_of(b->plan->encoder->config.activation);
-    add_linear(b, widen, "feed-forward in", &layer->ffn_in);
+    add_linear(b, widen, "feed-forward in", b->plan->number, &layer->ffn_in);
 
     struct berth_step narrow = step;
     narrow.in = BERTH_SLOT_FFN;
     narrow.out = BERTH_SLOT_X;
     narrow.residual = true;
     narrow.hidden_state = true;
-    set_norm(b, add_linear(b, narrow, "feed-forward out", &layer->ffn_out), &layer->ffn_norm);
+    set_norm(b, add_linear(b, narrow, "feed-forward out", b->plan->number, &layer->ffn_out),
+             &layer->ffn_norm);
 }
 
 static void add_first(struct builder *b, enum berth_step_when when, int layer)
@@ -206,13 +259,12 @@ static void add_last_layer_first_only(struct builder *b, size_t full)
     const struct berth_plan *plan = b->plan;
     const struct berth_step *steps = plan->steps + full;
     const struct berth_step *qkv = &steps[0];
-    size_t packed_part = berth_gemm_f32_packed(plan->kernels, plan->part, plan->hidden);
 
     struct berth_step keys_values = *qkv;
     keys_values.when = BERTH_WHEN_FIRST_ONLY;
     keys_values.n = 2 * plan->part;
     keys_values.column = plan->part;
-    keys_values.weights = qkv->weights ? qkv->weights + packed_part : NULL;
+    keys_values.weights = berth_matrix_columns(&qkv->weights, plan->kernels, plan->part, 2 * plan->part);
     keys_values.bias = qkv->bias ? qkv->bias + plan->part : NULL;
     add_step(b, &keys_values, "keys, values");
 
@@ -223,7 +275,9 @@ static void add_last_layer_first_only(struct builder *b, size_t full)
     query.in = BERTH_SLOT_FIRST;
     query.out = BERTH_SLOT_QUERY;
     query.n = plan->part;
+    query.weights = berth_matrix_columns(&qkv->weights, plan->kernels, 0, plan->part);
     query.per_text = true;
+    b->plan->slot_number[BERTH_SLOT_FIRST] = plan->number;
     add_step(b, &query, "queries of first tokens");
 
     static const char *const names[4] = {"attention of first tokens", "attention output of first tokens",
@@ -253,12 +307,12 @@ static void add_head(struct builder *b)
                                     .act = epilogue_of(encoder->pooler_act),
                                     .layer = -1,
                                     .per_text = true};
-        add_linear(b, pooler, "pooler", &encoder->pooler);
+        add_linear(b, pooler, "pooler", b->plan->number, &encoder->pooler);
     }
     if (encoder->has_head) {
         struct berth_step classifier = {
             .in = BERTH_SLOT_POOLED, .out = BERTH_SLOT_LOGITS, .layer = -1, .per_text = true};
-        add_linear(b, classifier, "classifier", &encoder->classifier);
+        add_classifier(b, classifier, &encoder->classifier);
     }
 }
 
@@ -295,7 +349,7 @@ static void describe(struct berth_plan *plan)
     plan->word_embedding = &encoder->word_embedding;
     plan->eps = (float)config->layer_norm_eps;
 
-    size_t nr = plan->kernels->gemm_f32_nr;
+    size_t nr = plan->number == BERTH_NUMBER_F32 ? plan->kernels->gemm_f32_nr : BERTH_PANEL_COLUMNS;
     plan->part = (plan->hidden + nr - 1) / nr * nr;
     size_t *width = plan->slot_width;
     width[BERTH_SLOT_EMBEDDED] = encoder->project.weight.elements ? plan->embedding : 0;
@@ -316,7 +370,8 @@ static size_t widest(const struct berth_plan *plan)
 }
 
 enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct berth_kernels *kernels,
-                                 struct berth_team *team, struct berth_plan **out, struct berth_error *err)
+                                 const struct berth_plan_options *options, struct berth_team *team,
+                                 struct berth_plan **out, struct berth_error *err)
 {
     enum berth_status status;
     struct builder b = {.err = err};
@@ -328,6 +383,8 @@ enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct ber
     }
     plan->encoder = encoder;
     plan->kernels = kernels;
+    plan->number = options ? options->number : BERTH_NUMBER_F32;
+    plan->l2 = options && options->l2 ? options->l2 : 1 << 20;
     describe(plan);
     plan->steps = berth_calloc(plan->layers * STEPS_PER_LAYER + STEPS_OUTSIDE, sizeof *plan->steps);
     if (!plan->steps) {
@@ -345,7 +402,7 @@ enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct ber
     b.packing = true;
     walk(&b);
     BERTH_TRY(b.status);
-    BERTH_TRY(berth_encoder_settle(encoder, err));
+    BERTH_TRY(berth_encoder_settle(encoder, plan->word_tiled == NULL, err));
     berth_packer_clear(&b.packer);
     *out = plan;
     return BERTH_OK;
@@ -370,12 +427,27 @@ bool berth_step_runs(const struct berth_step *step, bool first_only)
     return step->when == BERTH_WHEN_ALWAYS || (step->when == BERTH_WHEN_FIRST_ONLY) == first_only;
 }
 
+static void widen_tiled_row(const struct berth_plan *plan, size_t id, float *out)
+{
+    enum { CHUNK = BERTH_TILE_BYTES / 2 };
+    size_t e = plan->embedding, row_bytes = berth_tiled_row(2 * e);
+    for (size_t i = 0; i < e; i += CHUNK) {
+        const uint8_t *row = plan->word_tiled + berth_tiled_offset(id, 2 * i, row_bytes);
+        plan->kernels->widen_bf16(out + i, (const uint16_t *)(const void *)row, berth_min(CHUNK, e - i));
+    }
+}
+
 const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *scratch)
 {
     const struct berth_tensor *word = plan->word_embedding;
-    if (word->dtype == BERTH_DTYPE_F32 && (uintptr_t)word->data % sizeof(float) == 0)
+    if (plan->word_scale)
+        plan->kernels->dequantize_s8(scratch, plan->word_tiled, plan->word_scale[id], id, plan->embedding);
+    else if (plan->word_tiled)
+        widen_tiled_row(plan, id, scratch);
+    else if (word->dtype == BERTH_DTYPE_F32 && (uintptr_t)word->data % sizeof(float) == 0)
         return (const float *)word->data + id * plan->embedding;
-    berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
+    else
+        berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
     return scratch;
 }
 
@@ -393,28 +465,52 @@ size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
 static const struct {
     enum berth_slot slot;
     bool rewind; /* starts again where QKV begins */
-} places[] = {
+} order[] = {
     {BERTH_SLOT_X, false},       {BERTH_SLOT_FIRST, false},  {BERTH_SLOT_QUERY, false},
     {BERTH_SLOT_POOLED, false},  {BERTH_SLOT_LOGITS, false}, {BERTH_SLOT_QKV, false},
     {BERTH_SLOT_CONTEXT, false}, {BERTH_SLOT_FFN, true},     {BERTH_SLOT_EMBEDDED, true},
 };
 
+size_t berth_plan_twin_row(const struct berth_plan *plan, enum berth_slot slot)
+{
+    if (plan->slot_number[slot] == BERTH_NUMBER_F32)
+        return 0;
+    return berth_tiled_row(plan->slot_width[slot] * (plan->slot_number[slot] == BERTH_NUMBER_S8 ? 1 : 2));
+}
+
+/* Bytes that `rows` rows of a slot take, laid out from `begin` on; false when that is beyond any memory. */
+static bool place_slot(const struct berth_plan *plan, enum berth_slot slot, size_t rows, size_t begin,
+                       struct berth_place *place, size_t *end)
+{
+    size_t width = plan->slot_width[slot], bytes;
+    if (!berth_mul(rows, 8 * width + 64 + sizeof(float), &bytes) || bytes > SIZE_MAX / 8)
+        return false; /* more than all of it */
+    place->values = begin;
+    place->twin = begin + berth_arena_need(rows * width, sizeof(float));
+    place->scales =
+        place->twin + berth_arena_need(berth_tiled_size(rows, berth_plan_twin_row(plan, slot)), 1);
+    *end = place->scales;
+    if (plan->slot_number[slot] == BERTH_NUMBER_S8)
+        *end += berth_arena_need(rows, sizeof(float));
+    return true;
+}
+
 size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
-                            size_t offsets[BERTH_SLOT_COUNT])
+                            struct berth_place places[BERTH_SLOT_COUNT])
 {
     size_t end = 0, shared = 0, total = 0;
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        enum berth_slot slot = places[i].slot;
-        size_t floats;
-        if (!berth_mul(berth_plan_slot_rows(slot, tokens, texts), plan->slot_width[slot], &floats))
-            return SIZE_MAX / 4;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        enum berth_slot slot = order[i].slot;
+        struct berth_place place;
         if (slot == BERTH_SLOT_QKV)
             shared = end;
-        if (places[i].rewind)
+        if (order[i].rewind)
             end = shared;
-        if (offsets)
-            offsets[slot] = end;
-        end = berth_min(end + berth_arena_need(floats, sizeof(float)), SIZE_MAX / 4);
+        if (!place_slot(plan, slot, berth_plan_slot_rows(slot, tokens, texts), end, &place, &end))
+            return SIZE_MAX / 4;
+        if (places)
+            places[slot] = place;
+        end = berth_min(end, SIZE_MAX / 4);
         total = berth_max(total, end);
     }
     return total;
@@ -422,28 +518,69 @@ size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t
 
 size_t berth_plan_weight_bytes(const struct berth_plan *plan)
 {
-    return plan->packed.size + plan->word_embedding->bytes;
+    return plan->packed.size + (plan->word_tiled ? 0 : plan->word_embedding->bytes);
+}
+
+/* Of a number of the word embedding. */
+static double word_bytes(const struct berth_plan *plan)
+{
+    if (plan->number == BERTH_NUMBER_F32)
+        return (double)berth_dtype_size(plan->word_embedding->dtype);
+    return plan->number == BERTH_NUMBER_S8 ? 1 : 2;
+}
+
+static double matrix_bytes(const struct berth_step *step)
+{
+    double numbers = (double)step->n * (double)step->k;
+    switch (step->weights.number) {
+        case BERTH_NUMBER_S8:
+            return numbers + (double)step->n * (sizeof(float) + sizeof(int32_t));
+        case BERTH_NUMBER_BF16:
+            return numbers * 2;
+        case BERTH_NUMBER_F32:
+            break;
+    }
+    return numbers * sizeof(float);
+}
+
+static const char *linear_kernel(const struct berth_plan *plan, const struct berth_matrix *weights)
+{
+    if (weights->unpacked)
+        return "f32_dense";
+    switch (weights->number) {
+        case BERTH_NUMBER_S8:
+            return plan->kernels->gemm_s8_name;
+        case BERTH_NUMBER_BF16:
+            return plan->kernels->gemm_bf16_name;
+        case BERTH_NUMBER_F32:
+            break;
+    }
+    return plan->kernels->gemm_f32_name;
 }
 
 struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
                                        size_t texts, size_t length)
 {
+    static const char *const embed_kernels[] = {"f32_embed_layernorm", "bf16_embed_layernorm",
+                                                "s8_embed_layernorm"};
     double rows = step->per_text ? (double)texts : (double)texts * (double)length;
     double n = (double)step->n, k = (double)step->k;
     struct berth_step_cost cost = {.kernel = "copy"};
     switch (step->kind) {
         case BERTH_STEP_EMBED:
-            cost.kernel = "f32_embed_layernorm";
-            cost.weight_bytes = rows * n * (double)berth_dtype_size(plan->word_embedding->dtype);
+            cost.kernel = embed_kernels[plan->number];
+            cost.weight_bytes = rows * n * word_bytes(plan);
             cost.operations = rows * n * 8; /* two additions and a LayerNorm */
             break;
         case BERTH_STEP_LINEAR:
-            cost.kernel = plan->kernels->gemm_f32_name;
-            cost.weight_bytes = n * (k + (step->bias ? 1 : 0) + (step->gamma ? 2 : 0)) * sizeof(float);
+            cost.kernel = linear_kernel(plan, &step->weights);
+            cost.weight_bytes =
+                matrix_bytes(step) + n * ((step->bias ? 1 : 0) + (step->gamma ? 2 : 0)) * sizeof(float);
             cost.operations = 2 * rows * n * k;
             break;
         case BERTH_STEP_ATTENTION:
-            cost.kernel = plan->kernels->attention_f32_name;
+            cost.kernel = step->number == BERTH_NUMBER_S8 ? plan->kernels->attention_s8_name
+                                                          : plan->kernels->attention_f32_name;
             cost.operations = 4 * rows * (double)length * (double)plan->hidden;
             break;
         case BERTH_STEP_FIRST:

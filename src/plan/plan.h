@@ -13,6 +13,7 @@
 #include "berth/status.h"
 #include "kernels/kernels.h"
 #include "model/encoder.h"
+#include "plan/matrix.h"
 
 /* Values a step reads or writes, each [rows, width] in the workspace. */
 enum berth_slot {
@@ -46,10 +47,11 @@ struct berth_step {
     enum berth_step_when when;
     char name[48]; /* "layer 3 qkv" */
     enum berth_slot in, out;
-    size_t n, k;          /* LINEAR: out and in width */
-    size_t column;        /* LINEAR: first column of `out` it writes */
-    const float *weights; /* packed, borrowed from the plan */
-    const float *bias;    /* [n] or NULL */
+    size_t n, k;                 /* LINEAR: out and in width */
+    size_t column;               /* LINEAR: first column of `out` it writes */
+    struct berth_matrix weights; /* LINEAR: borrowed from the plan */
+    enum berth_number number;    /* ATTENTION: of its products */
+    const float *bias;           /* [n] or NULL */
     enum berth_epilogue_act act;
     bool residual;             /* add `out`'s old content before the LayerNorm */
     const float *gamma, *beta; /* [n] LayerNorm after it, or NULL */
@@ -58,16 +60,29 @@ struct berth_step {
     bool hidden_state;         /* `out` is then a hidden state: the embedding output or a layer's */
 };
 
+/* What a plan is made for. */
+struct berth_plan_options {
+    enum berth_number number; /* of the products; the word embedding is stored in them too */
+    size_t l2;                /* bytes of a core's second-level cache; 0: 1 MiB */
+};
+
 struct berth_plan {
     const struct berth_kernels *kernels;
+    enum berth_number number;
+    size_t l2;
     size_t hidden, embedding, heads, head_size, ffn, layers,
         labels;                                        /* C, E, H, D, F, L; labels 0 without a head */
     size_t max_positions, vocab_size, type_vocab_size; /* type_vocab_size 0: types are not read */
-    size_t part;                                   /* C padded to whole panels: columns of one of q, k, v */
-    size_t slot_width[BERTH_SLOT_COUNT];           /* floats of a row; 0: unused */
-    const struct berth_tensor *word_embedding;     /* [V, E] view, gathered row by row */
-    const float *position_embedding;               /* [P, E] */
-    const float *type_embedding;                   /* [type_vocab_size, E] or NULL */
+    size_t part;                         /* C padded to whole panels: columns of one of q, k, v */
+    size_t slot_width[BERTH_SLOT_COUNT]; /* floats of a row; 0: unused */
+    /* The numbers that products read a slot in: F32, or else the slot has a twin, which every step that
+     * completes rows of the slot fills with them, rounded. */
+    enum berth_number slot_number[BERTH_SLOT_COUNT];
+    const struct berth_tensor *word_embedding; /* [V, E], gathered row by row; its data in F32 plans only */
+    uint8_t *word_tiled;                       /* the same in int8 or bf16, tiled */
+    float *word_scale;                         /* [V] in int8 */
+    const float *position_embedding;           /* [P, E] */
+    const float *type_embedding;               /* [type_vocab_size, E] or NULL */
     const float *embedding_gamma, *embedding_beta; /* [E] */
     float eps;
     struct berth_step *steps; /* owned */
@@ -76,11 +91,13 @@ struct berth_plan {
     struct berth_encoder *encoder; /* owned: it keeps the embedding view alive */
 };
 
-/* Builds the plan. Takes the encoder, also on failure, and lets go of its files (berth_encoder_settle). `team` (may be NULL) shares the packing. Weights that
- * are not finite are refused by name. Stored weights leave resident memory as they are packed, so that a
- * model is in memory once. */
+/* Builds the plan. Takes the encoder, also on failure, and lets go of its files (berth_encoder_settle).
+ * `options` may be NULL: fp32. `team` (may be NULL) shares the packing. Weights that are not finite are
+ * refused by name. Stored weights leave resident memory as they are packed, so that a model is in memory
+ * once. */
 enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct berth_kernels *kernels,
-                                 struct berth_team *team, struct berth_plan **plan, struct berth_error *err);
+                                 const struct berth_plan_options *options, struct berth_team *team,
+                                 struct berth_plan **plan, struct berth_error *err);
 void berth_plan_free(struct berth_plan *plan); /* NULL is fine */
 
 /* True when the step runs for a caller who wants all tokens' rows / the first tokens' only. */
@@ -92,11 +109,21 @@ const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *sc
 /* Rows of a slot for a batch of that many tokens and texts. */
 size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts);
 
+/* Where in the workspace a slot lies, in bytes. */
+struct berth_place {
+    size_t values; /* floats [rows, slot_width] */
+    size_t twin;   /* tiled, when the slot has one */
+    size_t scales; /* float [rows], of a twin in int8 */
+};
+
 /* Bytes of workspace for a batch of that many tokens and texts (per-thread scratch is the engine's), and
- * where in it each slot begins (bytes; offsets may be NULL). Slots that are never alive together share their
- * place. SIZE_MAX / 4 when the batch is beyond any memory. */
+ * where each slot lies (places may be NULL). Slots that are never alive together share their place. SIZE_MAX
+ * / 4 when the batch is beyond any memory. */
 size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
-                            size_t offsets[BERTH_SLOT_COUNT]);
+                            struct berth_place places[BERTH_SLOT_COUNT]);
+
+/* Bytes of a row of a slot's twin; 0: it has none. */
+size_t berth_plan_twin_row(const struct berth_plan *plan, enum berth_slot slot);
 
 /* Bytes of weights this plan keeps: packed ones and the word embedding. */
 size_t berth_plan_weight_bytes(const struct berth_plan *plan);

@@ -72,6 +72,7 @@ static enum berth_status open_entry(struct berth_entry *entry, const struct bert
         return berth_fail(err, BERTH_UNSUPPORTED,
                           "%s: an encoder without a classifier cannot be served; fine-tune it first",
                           served->model);
+    entry->served = served->options;
     entry->options = (struct berth_options){.max_batch_tokens = served->options.max_batch_tokens,
                                             .log = served->options.log,
                                             .log_context = served->options.log_context};
@@ -128,8 +129,25 @@ void berth_registry_stop(struct berth_registry *registry)
 {
     if (!registry)
         return;
-    for (size_t i = 0; i < registry->count; i++)
-        berth_instance_free(swap_instance(registry, &registry->entry[i], NULL));
+    for (size_t i = 0; i < registry->count; i++) {
+        for (struct berth_entry *entry = &registry->entry[i]; entry; entry = entry->quantised)
+            berth_instance_free(swap_instance(registry, entry, NULL));
+    }
+}
+
+static void clear_entry(struct berth_entry *entry)
+{
+    berth_model_free(entry->model);
+    berth_free(entry->name);
+    berth_free(entry->path);
+}
+
+static void free_quantised(struct berth_entry *entry)
+{
+    if (!entry)
+        return;
+    clear_entry(entry);
+    berth_free(entry);
 }
 
 void berth_registry_free(struct berth_registry *registry)
@@ -138,9 +156,8 @@ void berth_registry_free(struct berth_registry *registry)
         return;
     berth_registry_stop(registry);
     for (size_t i = 0; i < registry->count; i++) {
-        berth_model_free(registry->entry[i].model);
-        berth_free(registry->entry[i].name);
-        berth_free(registry->entry[i].path);
+        free_quantised(registry->entry[i].quantised);
+        clear_entry(&registry->entry[i]);
     }
     pthread_mutex_destroy(&registry->lock);
     berth_free(registry);
@@ -179,4 +196,26 @@ enum berth_status berth_registry_set_threads(struct berth_registry *registry, st
     if (status == BERTH_OK)
         *retired = swap_instance(registry, entry, instance);
     return status;
+}
+
+enum berth_status berth_registry_quantise(struct berth_registry *registry, struct berth_entry *entry,
+                                          struct berth_entry **quantised, struct berth_error *err)
+{
+    struct berth_served_model served = {.name = entry->name, .model = entry->path, .options = entry->served};
+    *quantised = entry->served.precision == BERTH_PRECISION_INT8 ? entry : entry->quantised;
+    if (*quantised)
+        return BERTH_OK;
+    struct berth_entry *opened = berth_calloc(1, sizeof *opened);
+    if (!opened)
+        return berth_fail_memory(err, "a model at int8", sizeof *opened);
+    served.options.precision = BERTH_PRECISION_INT8;
+    enum berth_status status = open_entry(opened, &served, err);
+    if (status != BERTH_OK) {
+        free_quantised(opened);
+        return status;
+    }
+    pthread_mutex_lock(&registry->lock);
+    *quantised = entry->quantised = opened;
+    pthread_mutex_unlock(&registry->lock);
+    return BERTH_OK;
 }

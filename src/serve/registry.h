@@ -12,8 +12,10 @@
 struct berth_entry {
     char *name;                   /* in URLs */
     char *path;                   /* as it was opened */
+    struct berth_options served;  /* as the caller gave them */
     struct berth_options options; /* of new sessions: numbers and log only */
     struct berth_model *model;
+    struct berth_entry *quantised;   /* the same at int8, once somebody asked for it; owned */
     struct berth_instance *instance; /* guarded by the registry's lock */
 };
 
@@ -49,6 +51,11 @@ bool berth_registry_push(struct berth_registry *registry, struct berth_entry *en
 enum berth_status berth_registry_set_threads(struct berth_registry *registry, struct berth_entry *entry,
                                              size_t threads, struct berth_instance **retired,
                                              struct berth_error *err);
+
+/* The entry of the same model at int8, which is opened on first use; the entry itself when it is that. One
+ * caller at a time. */
+enum berth_status berth_registry_quantise(struct berth_registry *registry, struct berth_entry *entry,
+                                          struct berth_entry **quantised, struct berth_error *err);
 
 /* Runs the jobs that wait, then frees. NULL is fine. */
 void berth_instance_free(struct berth_instance *instance);

@@ -28,6 +28,7 @@ struct berth_request {
     struct berth_reply reply;  /* status 0: not answered yet */
     struct berth_entry *entry; /* model that it is about; for handlers */
     size_t threads;            /* that it asks for, 0: none named; for handlers */
+    bool quantised;            /* /set_model: at int8 */
     bool deferred;             /* counted among the waiting */
     uint64_t received_ns;      /* when the body was complete */
 };

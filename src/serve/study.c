@@ -40,8 +40,11 @@ static void run_set_model(struct berth_job *job, void *owner)
     size_t allowed = berth_cpu_allowed(NULL, 0);
     size_t threads = berth_min(request->threads, allowed);
     if (!berth_request_overdue(request)) {
-        if (threads > 0 && berth_registry_set_threads(server->registry, request->entry, threads, &retired,
-                                                      &err) != BERTH_OK) {
+        if (request->quantised &&
+            berth_registry_quantise(server->registry, request->entry, &request->entry, &err) != BERTH_OK) {
+            berth_reply_failure(&request->reply, &err);
+        } else if (threads > 0 && berth_registry_set_threads(server->registry, request->entry, threads,
+                                                             &retired, &err) != BERTH_OK) {
             berth_reply_failure(&request->reply, &err);
         } else {
             atomic_store(&server->study, request->entry);
@@ -76,11 +79,7 @@ void berth_handle_set_model(struct berth_request *request)
         berth_reply_error(reply, 400, "use_onnx_quant '%s': use True or False", value);
         return;
     }
-    if (quantised) {
-        berth_reply_error(reply, 501,
-                          "use_onnx_quant=True: int8 is not part of this version; use False for fp32");
-        return;
-    }
+    request->quantised = quantised;
     if (berth_request_field(request, "num_threads", value)) {
         char *end;
         unsigned long threads = strtoul(value, &end, 10);

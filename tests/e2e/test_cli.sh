@@ -21,7 +21,6 @@ expect 2 "not a valid" "$berth" predict -m $model --threads 0 x
 expect 2 "not a valid" "$berth" predict -m $model --max-length -5 x
 expect 2 "not from both" "$berth" predict -m $model -i f x
 refused "unknown instruction set" "$berth" predict -m $model --isa sse x
-refused "precision int8 is not part of this version" "$berth" predict -m $model --precision int8 x
 refused "runtime cuda is not part of this version" "$berth" predict -m $model --runtime cuda x
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x

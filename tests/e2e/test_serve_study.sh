@@ -56,10 +56,19 @@ ask 200 '"model_path": "random:bert-tiny"' "$url/inference" -d '["x"]'
 ask 200 "Model set to tiny" -X POST "$url/set_model?model_type=tiny"
 ask 200 "threads" -X POST "$url/set_model?model_type=tiny&num_threads=1000"
 
+# at int8, answers are predict's at int8, to the bit; and back
+ask 200 "Model set to tiny" -X POST "$url/set_model?model_type=tiny&use_onnx_quant=True&num_threads=1"
+ask 200 '"predictions": [[' "$url/inference" -d '["a fine film"]'
+want=$("$berth" predict -m random:bert-tiny --precision int8 --format jsonl "a fine film" | sed 's/.*"logits": \[\([^]]*\)\].*/\1/')
+grep -qF "[[$want]]" "$work/body" || fail "int8 over HTTP is not predict's: $(cat "$work/body"), want $want"
+ask 200 "Model set to tiny" -X POST "$url/set_model?model_type=tiny&use_onnx_quant=True"
+ask 200 "Model set to tiny" -X POST "$url/set_model?model_type=tiny&use_onnx_quant=False"
+ask 200 '"predictions": [[' "$url/inference" -d '["a fine film"]'
+grep -qF "[[$want]]" "$work/body" && fail "fp32 after int8 answers as int8"
+
 ask_wrong 400 'must include `model_type`' -X POST "$url/set_model"
 ask_wrong 400 'must include `model_type`' -X POST "$url/set_model?model_type="
 ask_wrong 404 "no model named 'nonsense'" -X POST "$url/set_model?model_type=nonsense"
-ask_wrong 501 "int8 is not part of this version" -X POST "$url/set_model?model_type=tiny&use_onnx_quant=True&num_threads=1"
 ask_wrong 400 "use_onnx_quant" -X POST "$url/set_model?model_type=tiny&use_onnx_quant=perhaps"
 for threads in 0 -1 1.5 1e2 99999999999999999999 x ''; do
     ask_wrong 400 "num_threads" -X POST "$url/set_model?model_type=tiny&num_threads=$threads"

@@ -49,7 +49,7 @@ static enum berth_status answer(void *directory, struct berth_error *err)
     if (status == BERTH_OK)
         status = berth_encoder_open(directory, &encoder, err);
     if (status == BERTH_OK)
-        status = berth_plan_new(encoder, berth_kernels_select(BERTH_ISA_SCALAR), team, &plan, err);
+        status = berth_plan_new(encoder, berth_kernels_select(BERTH_ISA_SCALAR), NULL, team, &plan, err);
     if (status == BERTH_OK)
         status = berth_engine_new(plan, 2, 8, 0, &engine, err);
     if (status == BERTH_OK)

@@ -1,5 +1,6 @@
-/* test_public_memory.c: each allocation of opening a model, tokenising and predicting fails in turn: always one sentence and
- * BERTH_NO_MEMORY, nothing kept, and the right answer once none fails. A warm session allocates nothing. */
+/* test_public_memory.c: each allocation of opening a model, tokenising and predicting fails in turn: always
+ * one sentence and BERTH_NO_MEMORY, nothing kept, and the right answer once none fails. A warm session
+ * allocates nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,10 +14,12 @@
 #include "support/fault.h"
 #include "support/golden.h"
 
-static const struct berth_text texts[] = {BERTH_TEXT("a gripping, funny film"), BERTH_TEXT("caf\xc3\xa9 \xff unaffable"), BERTH_TEXT("")};
+static const struct berth_text texts[] = {BERTH_TEXT("a gripping, funny film"),
+                                          BERTH_TEXT("caf\xc3\xa9 \xff unaffable"), BERTH_TEXT("")};
 enum { TEXTS = sizeof texts / sizeof *texts, SPARE = 0 };
 
-static enum berth_status open_and_predict(const char *model, const struct berth_options *options, float *logits, struct berth_error *err)
+static enum berth_status open_and_predict(const char *model, const struct berth_options *options,
+                                          float *logits, struct berth_error *err)
 {
     struct berth_classifier *classifier;
     struct berth_result results[TEXTS];

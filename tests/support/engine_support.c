@@ -31,12 +31,20 @@ bool support_shared(const char *test, const char *relative, char *text, size_t s
 void support_runner_open(struct support_runner *runner, struct berth_encoder *encoder, enum berth_isa isa,
                          size_t threads, size_t max_tokens)
 {
+    support_runner_open_as(runner, encoder, BERTH_NUMBER_F32, isa, threads, max_tokens);
+}
+
+void support_runner_open_as(struct support_runner *runner, struct berth_encoder *encoder,
+                            enum berth_number number, enum berth_isa isa, size_t threads, size_t max_tokens)
+{
+    const struct berth_plan_options options = {.number = number};
     struct berth_error err;
     struct berth_team *team = NULL;
     *runner = (struct support_runner){0};
     if (berth_team_new(threads, &team, &err) != BERTH_OK)
         fail_msg("%s", err.message);
-    enum berth_status status = berth_plan_new(encoder, berth_kernels_select(isa), team, &runner->plan, &err);
+    enum berth_status status =
+        berth_plan_new(encoder, berth_kernels_select(isa), &options, team, &runner->plan, &err);
     berth_team_free(team);
     if (status != BERTH_OK)
         fail_msg("%s", err.message);

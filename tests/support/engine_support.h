@@ -22,6 +22,8 @@ struct support_runner {
 /* Takes the encoder. Fails the test on error. */
 void support_runner_open(struct support_runner *runner, struct berth_encoder *encoder, enum berth_isa isa,
                          size_t threads, size_t max_tokens);
+void support_runner_open_as(struct support_runner *runner, struct berth_encoder *encoder,
+                            enum berth_number number, enum berth_isa isa, size_t threads, size_t max_tokens);
 void support_runner_close(struct support_runner *runner);
 
 /* The highest level of this machine. */

@@ -1,13 +1,13 @@
-/* s8_attention_simd.h: attention of one head of one text with both products in int8, compiled once per level with
- * the same bits at each; include scalar.h, avx2.h or avx512.h, then one of s8_tile_*.h first.
+/* s8_attention_simd.h: attention of one head of one text with both products in int8, compiled once per level
+ * with the same bits at each; include scalar.h, avx2.h or avx512.h, then one of s8_tile_*.h first.
  *
  *   score(i, j) = (sum of q8 k8) * (q_scale(i) * scale * k_scale(j))       queries and keys: a scale a token
  *   p8(i, j)    = round(255 * exp(score(i, j) - largest of row i))         unsigned, no offset
  *   out(i, c)   = (sum of p8 v8) * (v_scale(c) / sum of p8)                values: a scale a column
  *
- * Row i is divided by the sum of the very numbers that were multiplied, an integer: no order of summation, and no
- * rounding error in the weights' sum. Keys and values are packed once; queries go a tile of rows at a time, so that
- * scores take S8_ROWS x T, never T x T. */
+ * Row i is divided by the sum of the very numbers that were multiplied, an integer: no order of summation,
+ * and no rounding error in the weights' sum. Keys and values are packed once; queries go a tile of rows at a
+ * time, so that scores take S8_ROWS x T, never T x T. */
 #ifndef BERTH_KERNELS_ATTENTION_S8_ATTENTION_SIMD_H
 #define BERTH_KERNELS_ATTENTION_S8_ATTENTION_SIMD_H
 
@@ -40,10 +40,10 @@ static size_t lay_out(struct attention *w, size_t t, size_t d, unsigned char *sc
     w->d_columns = ceil_div(d, BERTH_PANEL_COLUMNS) * BERTH_PANEL_COLUMNS;
     w->t_bytes = berth_tiled_row(t);
     w->d_bytes = berth_tiled_row(d);
-#define PLACE(member, count)                                             \
-    do {                                                                 \
-        w->member = scratch ? (void *)(scratch + used) : NULL;           \
-        used += berth_round_up((count) * sizeof *w->member, 64);         \
+#define PLACE(member, count)                                     \
+    do {                                                         \
+        w->member = scratch ? (void *)(scratch + used) : NULL;   \
+        used += berth_round_up((count) * sizeof *w->member, 64); \
     } while (0)
     PLACE(keys, w->t_columns * w->d_bytes);
     PLACE(values, w->d_columns * w->t_bytes);
@@ -76,7 +76,8 @@ static int32_t sum_lanes(vi x)
 static void pack_keys(struct attention *w, const float *k, size_t stride)
 {
     for (size_t j = 0; j < w->t_columns; j++, k += stride) {
-        int8_t *column = w->keys + j / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->d_bytes + j % BERTH_PANEL_COLUMNS * 4;
+        int8_t *column = w->keys + j / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->d_bytes +
+                         j % BERTH_PANEL_COLUMNS * 4;
         const size_t d = j < w->t ? w->d : 0;
         const struct quantum q = quantum_of(largest_magnitude(k, d));
         vi sum = vi_set(0);
@@ -97,7 +98,8 @@ static void pack_keys(struct attention *w, const float *k, size_t stride)
 }
 
 /* Four tokens from t on of LANES columns, as they lie in a panel: a column's four bytes together. */
-ALWAYS_INLINE vi four_values(const struct attention *w, const float *v, size_t stride, size_t t, size_t c, vf inverse)
+ALWAYS_INLINE vi four_values(const struct attention *w, const float *v, size_t stride, size_t t, size_t c,
+                             vf inverse)
 {
     vi all = vi_set(0);
     for (size_t i = 0; i < 4 && t + i < w->t; i++)
@@ -119,7 +121,8 @@ static void pack_values(struct attention *w, const float *v, size_t stride)
         w->value_inverse[c] = q.inverse;
     }
     for (size_t c = 0; c < w->d_columns; c += LANES) {
-        int8_t *panel = w->values + c / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->t_bytes + c % BERTH_PANEL_COLUMNS * 4;
+        int8_t *panel = w->values + c / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->t_bytes +
+                        c % BERTH_PANEL_COLUMNS * 4;
         const vf inverse = vf_load(w->value_inverse + c);
         for (size_t t = 0; t < w->t; t += 4, panel += 4 * BERTH_PANEL_COLUMNS) {
             const vi values = four_values(w, v, stride, t, c, inverse);
@@ -129,8 +132,8 @@ static void pack_values(struct attention *w, const float *v, size_t stride)
 }
 
 /* Queries [first, first + rows) into rows of the tile; their scales times `scale`. */
-static void take_queries(const struct attention *w, const struct berth_attention_f32 *g, size_t first, size_t rows,
-                         float *scales)
+static void take_queries(const struct attention *w, const struct berth_attention_f32 *g, size_t first,
+                         size_t rows, float *scales)
 {
     for (size_t r = 0; r < rows; r++) {
         const float *x = g->q + (first + r) * g->qkv_stride;
@@ -149,7 +152,7 @@ static void score(const struct attention *w, size_t rows, const float *scales)
     _Alignas(64) int32_t sums[S8_ROWS * S8_SUMS];
     for (size_t j0 = 0; j0 < w->t_columns; j0 += S8_SUMS) {
         const size_t columns = berth_min(S8_SUMS, w->t_columns - j0);
-        const struct s8_operands operands = {
+        const struct tiled_operands operands = {
             .a = w->queries,
             .panels = w->keys + j0 * w->d_bytes,
             .panel_bytes = BERTH_PANEL_COLUMNS * w->d_bytes,
@@ -160,7 +163,8 @@ static void score(const struct attention *w, size_t rows, const float *scales)
         for (size_t r = 0; r < rows; r++) {
             for (size_t j = 0; j < columns; j += LANES) {
                 const vf scale = vf_set(scales[r]) * vf_load(w->key_scale + j0 + j);
-                vf_store(w->scores + r * w->t_columns + j0 + j, vf_of_int(vi_load(sums + r * S8_SUMS + j)) * scale);
+                vf_store(w->scores + r * w->t_columns + j0 + j,
+                         vf_of_int(vi_load(sums + r * S8_SUMS + j)) * scale);
             }
         }
     }
@@ -190,7 +194,7 @@ static void average(const struct attention *w, const struct berth_attention_f32 
     _Alignas(64) int32_t sums[S8_ROWS * S8_SUMS];
     for (size_t c0 = 0; c0 < w->d; c0 += S8_SUMS) {
         const size_t columns = berth_min(S8_SUMS, w->d - c0);
-        const struct s8_operands operands = {
+        const struct tiled_operands operands = {
             .a = w->powers,
             .panels = w->values + c0 * w->t_bytes,
             .panel_bytes = BERTH_PANEL_COLUMNS * w->t_bytes,

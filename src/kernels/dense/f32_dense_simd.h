@@ -1,5 +1,5 @@
-/* f32_dense_simd.h: a product of few columns, straight from unpacked weights, compiled once per level with the
- * same bits at each; include scalar.h, avx2.h or avx512.h first. */
+/* f32_dense_simd.h: a product of few columns, straight from unpacked weights, compiled once per level with
+ * the same bits at each; include scalar.h, avx2.h or avx512.h first. */
 #ifndef BERTH_KERNELS_DENSE_F32_DENSE_SIMD_H
 #define BERTH_KERNELS_DENSE_F32_DENSE_SIMD_H
 
@@ -19,8 +19,8 @@ static float dot(const float *x, const float *w, size_t k)
     return vf_sum_wide(sum);
 }
 
-void KERNEL(f32_dense)(float *out, const float *x, const float *w, const float *bias, size_t m, size_t n, size_t k,
-                       size_t out_stride, size_t x_stride)
+void KERNEL(f32_dense)(float *out, const float *x, const float *w, const float *bias, size_t m, size_t n,
+                       size_t k, size_t out_stride, size_t x_stride)
 {
     for (size_t r = 0; r < m; r++) {
         for (size_t j = 0; j < n; j++)

@@ -1,8 +1,8 @@
 /* f32_layernorm_simd.h: LayerNorm of rows, compiled once per level with the same bits at each; include
  * scalar.h, avx2.h or avx512.h first.
  *
- * Element i is summed into lane i % 16 of accumulator i / 16 % SETS; accumulators are added in pairs, lanes by
- * halves. The order depends on the length alone. */
+ * Element i is summed into lane i % 16 of accumulator i / 16 % SETS; accumulators are added in pairs, lanes
+ * by halves. The order depends on the length alone. */
 #ifndef BERTH_KERNELS_LAYERNORM_F32_LAYERNORM_SIMD_H
 #define BERTH_KERNELS_LAYERNORM_F32_LAYERNORM_SIMD_H
 

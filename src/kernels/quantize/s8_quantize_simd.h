@@ -1,5 +1,5 @@
-/* s8_quantize_simd.h: floats to int8, activations by rows and weights by output columns, compiled once per level
- * with the same bits at each; include scalar.h, avx2.h or avx512.h first. */
+/* s8_quantize_simd.h: floats to int8, activations by rows and weights by output columns, compiled once per
+ * level with the same bits at each; include scalar.h, avx2.h or avx512.h first. */
 #ifndef BERTH_KERNELS_QUANTIZE_S8_QUANTIZE_SIMD_H
 #define BERTH_KERNELS_QUANTIZE_S8_QUANTIZE_SIMD_H
 
@@ -9,7 +9,8 @@
 #include "kernels/list.h"
 #include "kernels/simd/quantum.h"
 
-void KERNEL(s8_quantize)(uint8_t *tiled, float *scale, const float *x, size_t row, size_t m, size_t n, size_t x_stride)
+void KERNEL(s8_quantize)(uint8_t *tiled, float *scale, const float *x, size_t row, size_t m, size_t n,
+                         size_t x_stride)
 {
     const size_t row_bytes = berth_tiled_row(n);
     for (size_t r = 0; r < m; r++, x += x_stride) {
@@ -17,10 +18,21 @@ void KERNEL(s8_quantize)(uint8_t *tiled, float *scale, const float *x, size_t ro
         const vf inverse = vf_set(q.inverse);
         uint8_t *out = tiled + berth_tiled_offset(row + r, 0, row_bytes);
         scale[r] = q.scale;
-        for (size_t k0 = 0; k0 < row_bytes; k0 += BERTH_TILE_BYTES, out += BERTH_TILE_ROWS * BERTH_TILE_BYTES) {
+        for (size_t k0 = 0; k0 < row_bytes;
+             k0 += BERTH_TILE_BYTES, out += BERTH_TILE_ROWS * BERTH_TILE_BYTES) {
             for (size_t i = 0; i < BERTH_TILE_BYTES; i += LANES)
                 vi_store_bytes(out + i, quantize_at(x, k0 + i, n, inverse) + vi_set(128));
         }
+    }
+}
+
+void KERNEL(s8_dequantize)(float *out, const uint8_t *tiled, float scale, size_t row, size_t n)
+{
+    const uint8_t *in = tiled + berth_tiled_offset(row, 0, berth_tiled_row(n));
+    for (size_t i = 0; i < n; i += LANES) {
+        const vi steps = vi_load_bytes(in + i / BERTH_TILE_BYTES * (BERTH_TILE_ROWS * BERTH_TILE_BYTES) +
+                                       i % BERTH_TILE_BYTES);
+        store_at(out, vf_of_int(steps - vi_set(128)) * vf_set(scale), i, n);
     }
 }
 
@@ -45,8 +57,8 @@ static int32_t pack_column(int8_t *column, const float *w, size_t k, float inver
     return sum;
 }
 
-void KERNEL(s8_pack)(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0, size_t count, size_t k,
-                     size_t w_stride)
+void KERNEL(s8_pack)(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0, size_t count,
+                     size_t k, size_t w_stride)
 {
     const size_t panel = BERTH_PANEL_COLUMNS * berth_tiled_row(k);
     const size_t end = n0 + berth_round_up(count, BERTH_PANEL_COLUMNS);

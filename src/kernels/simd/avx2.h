@@ -162,14 +162,29 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi x)
     _mm256_storeu_si256((__m256i *)p, (__m256i)x);
 }
 
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
 /* The low byte of every element. */
 ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
 {
-    const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
-                                         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8,
+                                         12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     const __m256i bytes = _mm256_shuffle_epi8((__m256i)x, low);
     const __m128i all = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
     _mm_storel_epi64((__m128i *)p, all);
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    const __m256i low = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5,
+                                         8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i halves =
+        _mm256_permute4x64_epi64(_mm256_shuffle_epi8((__m256i)x, low), _MM_SHUFFLE(3, 3, 2, 0));
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(halves));
 }
 
 #endif

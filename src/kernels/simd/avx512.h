@@ -149,10 +149,21 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi x)
     _mm512_storeu_si512(p, (__m512i)x);
 }
 
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
 /* The low byte of every element. */
 ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
 {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16((__m512i)x));
 }
 
 #endif

@@ -1,9 +1,9 @@
 /* s8_tile_avx2.h: tiles of int8 products by vpmaddwd on numbers widened to 16 bits, which is exact where
- * vpmaddubsw saturates (s8_tile.h). */
+ * vpmaddubsw saturates (tiled.h). */
 #ifndef BERTH_KERNELS_SIMD_S8_TILE_AVX2_H
 #define BERTH_KERNELS_SIMD_S8_TILE_AVX2_H
 
-#include "kernels/simd/s8_tile.h"
+#include "kernels/simd/tiled.h"
 
 #define S8_KERNEL(name) berth_k_##name##__avx2
 
@@ -11,7 +11,7 @@
 enum { S8_ROWS = 3, S8_PANELS = 1, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
 
 /* `rows` is a constant where this is inlined. */
-ALWAYS_INLINE void s8_rows(size_t rows, int32_t *sums, const struct s8_operands *o)
+ALWAYS_INLINE void s8_rows(size_t rows, int32_t *sums, const struct tiled_operands *o)
 {
     __m256i sum[S8_ROWS][4];
     UNROLL
@@ -22,13 +22,11 @@ ALWAYS_INLINE void s8_rows(size_t rows, int32_t *sums, const struct s8_operands 
     }
     for (size_t quad = 0; quad < o->quads; quad++) {
         const uint8_t *a = o->a + quad / TILE_QUADS * TILE_SIZE + quad % TILE_QUADS * 4;
-        const __m128i *w = (const __m128i *)(o->panels + quad * BERTH_TILE_BYTES);
+        const __m128i *w = (const __m128i *)((const int8_t *)o->panels + quad * BERTH_TILE_BYTES);
         __m256i x[S8_ROWS];
         UNROLL
         for (size_t r = 0; r < rows; r++) {
-            int32_t four;
-            memcpy(&four, a + r * BERTH_TILE_BYTES, sizeof four);
-            x[r] = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
+            x[r] = _mm256_cvtepu8_epi16(_mm_set1_epi32(load_quad(a + r * BERTH_TILE_BYTES)));
         }
         UNROLL
         for (size_t c = 0; c < 4; c++) {
@@ -51,7 +49,7 @@ ALWAYS_INLINE void s8_rows(size_t rows, int32_t *sums, const struct s8_operands 
     }
 }
 
-static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct s8_operands *o)
+static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     (void)panels;
     switch (rows) {

@@ -1,8 +1,8 @@
-/* s8_tile_avx512.h: tiles of int8 products by vpmaddwd, for AVX-512 without VNNI (s8_tile.h). */
+/* s8_tile_avx512.h: tiles of int8 products by vpmaddwd, for AVX-512 without VNNI (tiled.h). */
 #ifndef BERTH_KERNELS_SIMD_S8_TILE_AVX512_H
 #define BERTH_KERNELS_SIMD_S8_TILE_AVX512_H
 
-#include "kernels/simd/s8_tile.h"
+#include "kernels/simd/tiled.h"
 
 #define S8_KERNEL(name) berth_k_##name##__avx512
 
@@ -10,7 +10,7 @@
 enum { S8_ROWS = 4, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
 
 /* `rows` and `panels` are constants where this is inlined. */
-ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct s8_operands *o)
+ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     __m512i sum[S8_ROWS][S8_PANELS][2];
     UNROLL
@@ -24,13 +24,12 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
         __m512i x[S8_ROWS];
         UNROLL
         for (size_t r = 0; r < rows; r++) {
-            int32_t four;
-            memcpy(&four, a + r * BERTH_TILE_BYTES, sizeof four);
-            x[r] = _mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
+            x[r] = _mm512_cvtepu8_epi16(_mm256_set1_epi32(load_quad(a + r * BERTH_TILE_BYTES)));
         }
         UNROLL
         for (size_t p = 0; p < panels; p++) {
-            const __m256i *w = (const __m256i *)(o->panels + p * o->panel_bytes + quad * BERTH_TILE_BYTES);
+            const __m256i *w =
+                (const __m256i *)((const int8_t *)o->panels + p * o->panel_bytes + quad * BERTH_TILE_BYTES);
             const __m512i low = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w));
             const __m512i high = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w + 1));
             UNROLL
@@ -55,12 +54,12 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
     }
 }
 
-static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct s8_operands *o)
+static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     switch (rows * S8_PANELS + panels - 1) {
-#define CASE(r, p)                  \
-    case (r)*S8_PANELS + (p)-1:     \
-        s8_rows(r, p, sums, o);     \
+#define CASE(r, p)              \
+    case (r)*S8_PANELS + (p)-1: \
+        s8_rows(r, p, sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3)
         CASES(1) CASES(2) CASES(3) CASES(4)

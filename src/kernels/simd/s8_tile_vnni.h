@@ -1,8 +1,8 @@
-/* s8_tile_vnni.h: tiles of int8 products by vpdpbusd (s8_tile.h). */
+/* s8_tile_vnni.h: tiles of int8 products by vpdpbusd (tiled.h). */
 #ifndef BERTH_KERNELS_SIMD_S8_TILE_VNNI_H
 #define BERTH_KERNELS_SIMD_S8_TILE_VNNI_H
 
-#include "kernels/simd/s8_tile.h"
+#include "kernels/simd/tiled.h"
 
 #define S8_KERNEL(name) berth_k_##name##__vnni
 
@@ -10,14 +10,15 @@
 enum { S8_ROWS = 8, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
 
 /* `rows` and `panels` are constants where this is inlined. */
-ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct s8_operands *o)
+ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     __m512i sum[S8_ROWS][S8_PANELS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t p = 0; p < panels; p++)
-            sum[r][p] = o->offset ? _mm512_loadu_si512(o->offset + p * BERTH_PANEL_COLUMNS) : _mm512_setzero_si512();
+            sum[r][p] =
+                o->offset ? _mm512_loadu_si512(o->offset + p * BERTH_PANEL_COLUMNS) : _mm512_setzero_si512();
     }
     const int8_t *w = o->panels;
     const uint8_t *a = o->a;
@@ -31,9 +32,7 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
                 b[p] = _mm512_loadu_si512(w + p * o->panel_bytes);
             UNROLL
             for (size_t r = 0; r < rows; r++) {
-                int32_t four;
-                memcpy(&four, a + r * BERTH_TILE_BYTES + quad * 4, sizeof four);
-                const __m512i x = _mm512_set1_epi32(four);
+                const __m512i x = _mm512_set1_epi32(load_quad(a + r * BERTH_TILE_BYTES + quad * 4));
                 UNROLL
                 for (size_t p = 0; p < panels; p++)
                     sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], x, b[p]);
@@ -48,12 +47,12 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
     }
 }
 
-static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct s8_operands *o)
+static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {
     switch (rows * S8_PANELS + panels - 1) {
-#define CASE(r, p)                  \
-    case (r)*S8_PANELS + (p)-1:     \
-        s8_rows(r, p, sums, o);     \
+#define CASE(r, p)              \
+    case (r)*S8_PANELS + (p)-1: \
+        s8_rows(r, p, sums, o); \
         break;
 #define CASES(r) CASE(r, 1) CASE(r, 2) CASE(r, 3)
         CASES(1) CASES(2) CASES(3) CASES(4) CASES(5) CASES(6) CASES(7) CASES(8)

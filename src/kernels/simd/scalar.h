@@ -1,6 +1,6 @@
-/* scalar.h: vectors of four floats in plain C, for any machine. Same names as avx2.h and avx512.h, and the same
- * results to the bit: a kernel whose bits are promised at every level is written once and compiled for each.
- * Arithmetic operators work on a `vf` as they stand. */
+/* scalar.h: vectors of four floats in plain C, for any machine. Same names as avx2.h and avx512.h, and the
+ * same results to the bit: a kernel whose bits are promised at every level is written once and compiled for
+ * each. Arithmetic operators work on a `vf` as they stand. */
 #ifndef BERTH_KERNELS_SIMD_SCALAR_H
 #define BERTH_KERNELS_SIMD_SCALAR_H
 
@@ -52,7 +52,8 @@ ALWAYS_INLINE void vf_store_part(float *p, vf x, size_t n)
 /* a * b + c, rounded once */
 ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c)
 {
-    return (vf){fmaf(a[0], b[0], c[0]), fmaf(a[1], b[1], c[1]), fmaf(a[2], b[2], c[2]), fmaf(a[3], b[3], c[3])};
+    return (vf){fmaf(a[0], b[0], c[0]), fmaf(a[1], b[1], c[1]), fmaf(a[2], b[2], c[2]),
+                fmaf(a[3], b[3], c[3])};
 }
 
 /* The second operand where either is NaN. */
@@ -86,7 +87,8 @@ ALWAYS_INLINE vf vf_round(vf x)
     return (vf){rintf(x[0]), rintf(x[1]), rintf(x[2]), rintf(x[3])};
 }
 
-/* x * 2^n, n integral and at most 254 in size: in two factors, since one reaches only from 2^-126 to 2^127. */
+/* x * 2^n, n integral and at most 254 in size: in two factors, since one reaches only from 2^-126 to 2^127.
+ */
 ALWAYS_INLINE vf vf_scale(vf x, vf n)
 {
     const vi whole = __builtin_convertvector(n, vi), half = whole >> 1;
@@ -142,11 +144,25 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi x)
     memcpy(p, &x, sizeof x);
 }
 
+ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi){p[0], p[1], p[2], p[3]};
+}
+
 /* The low byte of every element. */
 ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
 {
     for (size_t i = 0; i < LANES; i++)
         p[i] = (uint8_t)x[i];
+}
+
+/* The low half of every element, two bytes each. */
+ALWAYS_INLINE void vi_store_halves(uint8_t *p, vi x)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        const uint16_t half = (uint16_t)x[i];
+        memcpy(p + 2 * i, &half, sizeof half);
+    }
 }
 
 #endif

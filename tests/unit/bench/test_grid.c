@@ -79,7 +79,7 @@ static void bench_of_a_cell_that_cannot_be_says_why_and_measures_the_rest(void *
     assert_true(isnan(report.cell[0].p50_ms) && isnan(report.cell[0].texts_per_second));
     assert_string_equal(report.cell[1].status, "ok");
     assert_string_equal(report.cell[3].precision, "int8");
-    assert_non_null(strstr(report.cell[3].status, "int8"));
+    assert_string_equal(report.cell[3].status, "ok");
 
     char *text = berth_bench_json(&report);
     json_t *json = json_loads(text, 0, NULL);

@@ -32,7 +32,8 @@ static inline bool machine_has(enum berth_isa isa)
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     }
     if (isa == BERTH_ISA_VNNI)
-        return machine_has(BERTH_ISA_AVX512) && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+        return machine_has(BERTH_ISA_AVX512) && __builtin_cpu_supports("avx512vnni") &&
+               __builtin_cpu_supports("avx512bf16");
 #endif
     return isa == BERTH_ISA_SCALAR;
 }

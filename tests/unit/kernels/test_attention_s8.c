@@ -1,5 +1,5 @@
-/* test_attention_s8.c: int8 attention against its definition in plain loops, exactly where it is made of integers,
- * within a bound from the operands against true attention, and the same bits at every level. */
+/* test_attention_s8.c: int8 attention against its definition in plain loops, exactly where it is made of
+ * integers, within a bound from the operands against true attention, and the same bits at every level. */
 #include "kernel_test.h"
 
 #include <stdlib.h>
@@ -14,8 +14,11 @@ static struct problem problem_new(size_t t, size_t d, uint64_t seed)
 {
     struct berth_rng rng;
     berth_rng_seed(&rng, seed);
-    return (struct problem){
-        .t = t, .d = d, .queries = t, .scale = 1 / sqrtf((float)d), .qkv = guarded_normal(t * 3 * d, 1, &rng)};
+    return (struct problem){.t = t,
+                            .d = d,
+                            .queries = t,
+                            .scale = 1 / sqrtf((float)d),
+                            .qkv = guarded_normal(t * 3 * d, 1, &rng)};
 }
 
 static void attend(const struct berth_kernels *kernels, const struct problem *p, float *out)
@@ -82,8 +85,9 @@ static double weigh(const struct problem *p, bool rounded, size_t i, size_t colu
 static const size_t shapes[][2] = {{1, 1},   {1, 64},  {2, 3},   {3, 64},  {15, 32}, {16, 64}, {17, 64},
                                    {31, 20}, {33, 64}, {48, 65}, {49, 64}, {63, 16}, {65, 64}, {130, 100}};
 
-/* In exact arithmetic the definition is met to rounding, except where a power lies so near the middle between two
- * steps that rounding decides: one step of 255 then, of one token among those that sum to at least 255. */
+/* In exact arithmetic the definition is met to rounding, except where a power lies so near the middle between
+ * two steps that rounding decides: one step of 255 then, of one token among those that sum to at least 255.
+ */
 static void attention_follows_its_definition(void **state)
 {
     (void)state;
@@ -109,8 +113,8 @@ static void attention_follows_its_definition(void **state)
     }
 }
 
-/* Operands are normal: steps of q and k move a score by at most its size over 60, powers by as much; p8 and v8 add
- * half a step each. */
+/* Operands are normal: steps of q and k move a score by at most its size over 60, powers by as much; p8 and
+ * v8 add half a step each. */
 static void attention_is_near_the_exact_one(void **state)
 {
     (void)state;

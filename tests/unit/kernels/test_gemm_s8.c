@@ -1,5 +1,5 @@
-/* test_gemm_s8.c: quantising, packing and the int8 product, exact against plain loops, and the same bits at every
- * level. */
+/* test_gemm_s8.c: quantising, packing and the int8 product, exact against plain loops, and the same bits at
+ * every level. */
 #include "kernel_test.h"
 
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static struct problem problem_new(size_t m, size_t n, size_t k, uint64_t seed)
     p.bias = guarded_normal(n, 1, &rng);
     p.residual = guarded_normal(m * n, 1, &rng);
     p.a = allocate(berth_tiled_size(m, berth_tiled_row(k)));
-    p.packed = allocate(berth_gemm_s8_packed(n, k));
+    p.packed = allocate(berth_gemm_tiled_packed(n, k));
     p.a_scale = allocate(m * sizeof(float));
     p.w_scale = allocate(berth_round_up(n, 16) * sizeof(float));
     p.offset = allocate(berth_round_up(n, 16) * sizeof(int32_t));
@@ -59,22 +59,22 @@ static void problem_free(struct problem *p)
     free(p->offset);
 }
 
-static struct berth_gemm_s8 arguments(const struct problem *p, float *out, enum berth_epilogue_act act)
+static struct berth_gemm_tiled arguments(const struct problem *p, float *out, enum berth_epilogue_act act)
 {
-    return (struct berth_gemm_s8){.out = out,
-                                  .a = p->a,
-                                  .a_scale = p->a_scale,
-                                  .weights = p->packed,
-                                  .w_scale = p->w_scale,
-                                  .offset = p->offset,
-                                  .bias = p->bias.data,
-                                  .residual = p->residual.data,
-                                  .m = p->m,
-                                  .n = p->n,
-                                  .k = p->k,
-                                  .out_stride = p->n,
-                                  .residual_stride = p->n,
-                                  .act = act};
+    return (struct berth_gemm_tiled){.out = out,
+                                     .a = p->a,
+                                     .a_scale = p->a_scale,
+                                     .weights = p->packed,
+                                     .w_scale = p->w_scale,
+                                     .offset = p->offset,
+                                     .bias = p->bias.data,
+                                     .residual = p->residual.data,
+                                     .m = p->m,
+                                     .n = p->n,
+                                     .k = p->k,
+                                     .out_stride = p->n,
+                                     .residual_stride = p->n,
+                                     .act = act};
 }
 
 static int steps_of(float x, float largest)
@@ -98,7 +98,8 @@ static float expected(const struct problem *p, size_t i, size_t j)
     int64_t sum = 0;
     for (size_t c = 0; c < p->k; c++)
         sum += (int64_t)steps_of(x[c], x_most) * steps_of(w[c], w_most);
-    return fmaf((float)sum, (x_most / 127) * (w_most / 127), p->bias.data[j]) + p->residual.data[i * p->n + j];
+    return fmaf((float)sum, (x_most / 127) * (w_most / 127), p->bias.data[j]) +
+           p->residual.data[i * p->n + j];
 }
 
 static size_t count_wrong(const struct problem *p, const float *out)
@@ -116,7 +117,7 @@ static void check_shape(const struct berth_kernels *kernels, size_t m, size_t n,
     struct problem p = problem_new(m, n, k, m * 7919 + n * 31 + k);
     struct guarded out = guarded_new(m * n, 1);
     fill_untouched(out.data, m * n);
-    const struct berth_gemm_s8 args = arguments(&p, out.data, BERTH_K_NONE);
+    const struct berth_gemm_tiled args = arguments(&p, out.data, BERTH_K_NONE);
     kernels->gemm_s8(&args);
     const size_t wrong = count_wrong(&p, out.data);
     if (wrong)
@@ -146,7 +147,7 @@ static void gemm_checker_refuses_wrong_results(void **state)
     (void)state;
     struct problem p = problem_new(9, 20, 40, 1);
     float *out = allocate(p.m * p.n * sizeof(float));
-    const struct berth_gemm_s8 args = arguments(&p, out, BERTH_K_NONE);
+    const struct berth_gemm_tiled args = arguments(&p, out, BERTH_K_NONE);
     assert_int_equal(count_wrong(&p, out), p.m * p.n); /* zeros */
     berth_kernels_select(BERTH_ISA_SCALAR)->gemm_s8(&args);
     assert_int_equal(count_wrong(&p, out), 0);
@@ -172,7 +173,7 @@ static void gemm_largest_sums_do_not_overflow(void **state)
             p.w.data[i] = i / p.k == 1 ? -1 : 1;
         quantize(&p, kernels);
         float out[6];
-        const struct berth_gemm_s8 args = arguments(&p, out, BERTH_K_NONE);
+        const struct berth_gemm_tiled args = arguments(&p, out, BERTH_K_NONE);
         kernels->gemm_s8(&args);
         assert_int_equal(count_wrong(&p, out), 0);
         problem_free(&p);
@@ -198,7 +199,7 @@ static void quantize_and_pack_same_bits_at_every_level(void **state)
             quantize(&q, kernels);
             assert_memory_equal(p.a, q.a, berth_tiled_size(p.m, berth_tiled_row(k)));
             assert_memory_equal(p.a_scale, q.a_scale, p.m * sizeof(float));
-            assert_memory_equal(p.packed, q.packed, berth_gemm_s8_packed(p.n, k));
+            assert_memory_equal(p.packed, q.packed, berth_gemm_tiled_packed(p.n, k));
             assert_memory_equal(p.w_scale, q.w_scale, 32 * sizeof(float));
             assert_memory_equal(p.offset, q.offset, 32 * sizeof(int32_t));
             problem_free(&p);
@@ -215,10 +216,10 @@ static void pack_in_pieces_same_bytes(void **state)
     {
         struct problem p = problem_new(1, 50, 77, 5), q = problem_new(1, 50, 77, 5);
         quantize(&p, kernels);
-        memset(q.packed, 1, berth_gemm_s8_packed(q.n, q.k));
+        memset(q.packed, 1, berth_gemm_tiled_packed(q.n, q.k));
         kernels->pack_s8(q.packed, q.w_scale, q.offset, q.w.data + 32 * q.k, 32, 18, q.k, q.k);
         kernels->pack_s8(q.packed, q.w_scale, q.offset, q.w.data, 0, 32, q.k, q.k);
-        assert_memory_equal(p.packed, q.packed, berth_gemm_s8_packed(p.n, p.k));
+        assert_memory_equal(p.packed, q.packed, berth_gemm_tiled_packed(p.n, p.k));
         assert_memory_equal(p.offset, q.offset, 64 * sizeof(int32_t));
         problem_free(&p);
         problem_free(&q);
@@ -232,7 +233,7 @@ static void gemm_every_activation_same_bits_at_every_level(void **state)
     const size_t count = p.m * p.n;
     float *want = allocate(count * sizeof(float)), *got = allocate(count * sizeof(float));
     for (enum berth_epilogue_act act = BERTH_K_NONE; act <= BERTH_K_TANH; act++) {
-        struct berth_gemm_s8 args = arguments(&p, want, act);
+        struct berth_gemm_tiled args = arguments(&p, want, act);
         berth_kernels_select(BERTH_ISA_SCALAR)->gemm_s8(&args);
         for (size_t i = 0; i < count; i++) {
             const float residual = p.residual.data[i], sum = expected(&p, i / p.n, i % p.n) - residual;
@@ -261,16 +262,16 @@ static void gemm_cut_anywhere_same_bits(void **state)
         struct problem p = problem_new(70, 160, 130, 9);
         const size_t count = p.m * p.n;
         float *whole = allocate(count * sizeof(float)), *cut = allocate(count * sizeof(float));
-        struct berth_gemm_s8 args = arguments(&p, whole, BERTH_K_GELU_ERF);
+        struct berth_gemm_tiled args = arguments(&p, whole, BERTH_K_GELU_ERF);
         kernels->gemm_s8(&args);
         for (size_t row = 0; row < p.m; row += 16) {
             for (size_t column = 0; column < p.n; column += 64) {
-                struct berth_gemm_s8 piece = args;
+                struct berth_gemm_tiled piece = args;
                 piece.out = cut + row * p.n + column;
                 piece.residual += row * p.n + column;
                 piece.a += berth_tiled_offset(row, 0, berth_tiled_row(p.k));
                 piece.a_scale += row;
-                piece.weights += berth_gemm_s8_packed(column, p.k);
+                piece.weights = p.packed + berth_gemm_tiled_packed(column, p.k);
                 piece.w_scale += column;
                 piece.offset += column;
                 piece.bias += column;
@@ -297,7 +298,7 @@ static void gemm_not_finite_rows_stay_not_finite(void **state)
             float out[60];
             p.x.data[p.k + 7] = bad[i];
             quantize(&p, kernels);
-            const struct berth_gemm_s8 args = arguments(&p, out, BERTH_K_NONE);
+            const struct berth_gemm_tiled args = arguments(&p, out, BERTH_K_NONE);
             kernels->gemm_s8(&args);
             for (size_t j = 0; j < p.n; j++) {
                 assert_true(isfinite(out[j]) && isfinite(out[2 * p.n + j]));
@@ -308,7 +309,8 @@ static void gemm_not_finite_rows_stay_not_finite(void **state)
     }
 }
 
-/* --- the float kernels whose bits are promised too --------------------------------------------------------- */
+/* --- the float kernels whose bits are promised too ---------------------------------------------------------
+ */
 
 static void layernorm_and_dense_same_bits_at_every_level(void **state)
 {

@@ -94,6 +94,54 @@ static bool broken_all_finite(const float *x, size_t n)
     return true;
 }
 
+static void broken_dense(float *out, const float *x, const float *w, const float *bias, size_t m, size_t n,
+                         size_t k, size_t out_stride, size_t x_stride)
+{
+    (void)bias;
+    berth_kernels_select(BERTH_ISA_SCALAR)->dense_f32(out, x, w, NULL, m, n, k, out_stride, x_stride);
+}
+
+static void broken_quantize(uint8_t *tiled, float *scale, const float *x, size_t row, size_t m, size_t n,
+                            size_t x_stride)
+{
+    berth_kernels_select(BERTH_ISA_SCALAR)->quantize_s8(tiled, scale, x, row, m, n, x_stride);
+    tiled[berth_tiled_offset(row + m - 1, n - 1, berth_tiled_row(n))] ^= 1;
+}
+
+static void broken_pack_s8(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0,
+                           size_t count, size_t k, size_t w_stride)
+{
+    berth_kernels_select(BERTH_ISA_SCALAR)->pack_s8(packed, scale, offset, w, n0, count, k, w_stride);
+    offset[n0]++;
+}
+
+/* What vpmaddubsw would do to large sums, here to one: less than a step of the result off. */
+static void broken_gemm_s8(const struct berth_gemm_tiled *g)
+{
+    berth_kernels_select(BERTH_ISA_SCALAR)->gemm_s8(g);
+    g->out[g->n + 1] = nextafterf(g->out[g->n + 1], 1e9f);
+}
+
+static void broken_attention_s8(const struct berth_attention_f32 *g)
+{
+    struct berth_attention_f32 last_missing = *g;
+    last_missing.t--;
+    last_missing.queries = g->t;
+    berth_kernels_select(BERTH_ISA_SCALAR)->attention_s8(&last_missing);
+}
+
+static void broken_round(uint8_t *tiled, const float *x, size_t row, size_t m, size_t n, size_t x_stride)
+{
+    berth_kernels_select(BERTH_ISA_SCALAR)->round_bf16(tiled, x, row, m - 1, n, x_stride);
+}
+
+static void broken_gemm_bf16(const struct berth_gemm_tiled *g)
+{
+    struct berth_gemm_tiled other = *g;
+    other.bias = NULL;
+    berth_kernels_select(BERTH_ISA_SCALAR)->gemm_bf16(&other);
+}
+
 static void self_test_names_the_broken_kernel(void **state)
 {
     (void)state;
@@ -117,6 +165,20 @@ static void self_test_names_the_broken_kernel(void **state)
     assert_string_equal(berth_kernels_self_test(&broken), "widen_bf16");
     broken = right, broken.all_finite_f32 = broken_all_finite;
     assert_string_equal(berth_kernels_self_test(&broken), "all_finite_f32");
+    broken = right, broken.dense_f32 = broken_dense;
+    assert_string_equal(berth_kernels_self_test(&broken), "dense_f32");
+    broken = right, broken.quantize_s8 = broken_quantize;
+    assert_string_equal(berth_kernels_self_test(&broken), "quantize_s8");
+    broken = right, broken.pack_s8 = broken_pack_s8;
+    assert_string_equal(berth_kernels_self_test(&broken), "quantize_s8");
+    broken = right, broken.gemm_s8 = broken_gemm_s8;
+    assert_string_equal(berth_kernels_self_test(&broken), "gemm_s8");
+    broken = right, broken.attention_s8 = broken_attention_s8;
+    assert_string_equal(berth_kernels_self_test(&broken), "attention_s8");
+    broken = right, broken.round_bf16 = broken_round;
+    assert_string_equal(berth_kernels_self_test(&broken), "round_bf16");
+    broken = right, broken.gemm_bf16 = broken_gemm_bf16;
+    assert_string_equal(berth_kernels_self_test(&broken), "gemm_bf16");
 }
 
 int main(void)

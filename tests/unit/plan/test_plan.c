@@ -21,7 +21,8 @@ static struct berth_plan *plan_random(const char *preset, size_t threads)
     assert_int_equal(berth_encoder_random(preset, &encoder, &err), BERTH_OK);
     if (threads)
         assert_int_equal(berth_team_new(threads, &team, &err), BERTH_OK);
-    if (berth_plan_new(encoder, berth_kernels_select(support_best_isa()), team, &plan, &err) != BERTH_OK)
+    if (berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, team, &plan, &err) !=
+        BERTH_OK)
         fail_msg("%s", err.message);
     berth_team_free(team);
     return plan;
@@ -35,8 +36,8 @@ static void new_any_number_of_threads_packs_the_same_bytes(void **state)
     assert_int_equal(alone->packed.used, alone->packed.size);
     for (size_t i = 0; i < alone->step_count; i++) {
         const struct berth_step *a = &alone->steps[i], *b = &shared->steps[i];
-        if (a->weights)
-            assert_memory_equal(a->weights, b->weights,
+        if (a->weights.data)
+            assert_memory_equal(a->weights.data, b->weights.data,
                                 berth_gemm_f32_packed(alone->kernels, a->n, a->k) * sizeof(float));
         if (a->bias)
             assert_memory_equal(a->bias, b->bias, a->n * sizeof(float));
@@ -70,8 +71,9 @@ static void new_weights_that_are_not_finite_are_refused_by_name(void **state)
         *last = bad[i % 3];
         support_model_write(&model);
         assert_int_equal(berth_encoder_open(model.directory, &encoder, &err), BERTH_OK);
-        assert_int_equal(berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, &plan, &err),
-                         BERTH_FORMAT);
+        assert_int_equal(
+            berth_plan_new(encoder, berth_kernels_select(support_best_isa()), NULL, NULL, &plan, &err),
+            BERTH_FORMAT);
         assert_null(plan);
         if (!strstr(err.message, names[i]) || !strstr(err.message, "not finite"))
             fail_msg("message: %s", err.message);
@@ -117,21 +119,22 @@ static void workspace_slots_alive_together_never_overlap(void **state)
                                                {BERTH_SLOT_QUERY, BERTH_SLOT_QKV, BERTH_SLOT_CONTEXT},
                                                {BERTH_SLOT_FIRST, BERTH_SLOT_POOLED, BERTH_SLOT_LOGITS}};
     enum { TOKENS = 37, TEXTS = 5 };
-    size_t offsets[BERTH_SLOT_COUNT], sum = 0;
+    struct berth_place places[BERTH_SLOT_COUNT];
+    size_t sum = 0;
     struct berth_plan *plan = plan_random("electra-small", 0);
-    size_t total = berth_plan_workspace(plan, TOKENS, TEXTS, offsets);
+    size_t total = berth_plan_workspace(plan, TOKENS, TEXTS, places);
     for (int slot = 0; slot < BERTH_SLOT_COUNT; slot++) {
         size_t bytes = berth_plan_slot_rows(slot, TOKENS, TEXTS) * plan->slot_width[slot] * sizeof(float);
-        assert_true(offsets[slot] + bytes <= total && offsets[slot] % 64 == 0);
+        assert_true(places[slot].values + bytes <= total && places[slot].values % 64 == 0);
         sum += bytes;
     }
     assert_true(total < sum);
     for (size_t i = 0; i < sizeof alive / sizeof alive[0]; i++)
         for (int j = 0; j < 3; j++) {
             enum berth_slot a = alive[i][j], b = alive[i][(j + 1) % 3];
-            size_t end =
-                offsets[a] + berth_plan_slot_rows(a, TOKENS, TEXTS) * plan->slot_width[a] * sizeof(float);
-            assert_true(a == b || offsets[b] < offsets[a] || end <= offsets[b]);
+            size_t end = places[a].values +
+                         berth_plan_slot_rows(a, TOKENS, TEXTS) * plan->slot_width[a] * sizeof(float);
+            assert_true(a == b || places[b].values < places[a].values || end <= places[b].values);
         }
     assert_int_equal(berth_plan_workspace(plan, SIZE_MAX / 2, 1, NULL), SIZE_MAX / 4);
     berth_plan_free(plan);
