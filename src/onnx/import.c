@@ -67,8 +67,10 @@ static bool read_scales(struct import *im, const struct match_linear *linear, fl
     return true;
 }
 
-/* Numbers [first, first + count) of a weight in float32, when index i belongs to column i % total of it (by_rows: to column i / in). */
-static void read_numbers(const struct match_linear *linear, const float *scales, const int *zeros, size_t first, size_t count, float *out)
+/* Numbers [first, first + count) of a weight in float32, when index i belongs to column i % total of it
+ * (by_rows: to column i / in). */
+static void read_numbers(const struct match_linear *linear, const float *scales, const int *zeros,
+                         size_t first, size_t count, float *out)
 {
     const struct berth_tensor *weight = &linear->weight;
     if (!scales) {
@@ -81,8 +83,10 @@ static void read_numbers(const struct match_linear *linear, const float *scales,
     }
 }
 
-/* Part [first, first + out) of a product's weight as [out, in] in float32. `line` has room for `out` numbers. */
-static void copy_weight(const struct match_linear *linear, const float *scales, const int *zeros, float *line, float *numbers)
+/* Part [first, first + out) of a product's weight as [out, in] in float32. `line` has room for `out` numbers.
+ */
+static void copy_weight(const struct match_linear *linear, const float *scales, const int *zeros, float *line,
+                        float *numbers)
 {
     const struct berth_tensor *weight = &linear->weight;
     size_t in = weight->shape[linear->by_rows ? 1 : 0], out = linear->out;
@@ -98,7 +102,8 @@ static void copy_weight(const struct match_linear *linear, const float *scales, 
 }
 
 /* Numbers that the checkpoint takes, under "NAME.SUFFIX". */
-static void keep_numbers(struct import *im, const char *name, const char *suffix, size_t rows, size_t columns, float *numbers)
+static void keep_numbers(struct import *im, const char *name, const char *suffix, size_t rows, size_t columns,
+                         float *numbers)
 {
     char full[NAME_SIZE + SUFFIX_SIZE];
     size_t elements = rows * (columns ? columns : 1);
@@ -116,8 +121,9 @@ static bool fits_together(const struct match_linear *linear)
 {
     size_t total = linear->weight.shape[linear->by_rows ? 0 : 1];
     bool real = berth_dtype_is_float(linear->weight.dtype) && !linear->scale.data;
-    return (real || linear->scale.data) && linear->bias.elements == total && berth_dtype_is_float(linear->bias.dtype) &&
-           linear->out > 0 && linear->out <= total && linear->first <= total - linear->out;
+    return (real || linear->scale.data) && linear->bias.elements == total &&
+           berth_dtype_is_float(linear->bias.dtype) && linear->out > 0 && linear->out <= total &&
+           linear->first <= total - linear->out;
 }
 
 /* One linear layer: "NAME.weight" [out, in] and "NAME.bias" [out], copied in float32. */
@@ -134,7 +140,8 @@ static void keep_linear(struct import *im, const char *name, const struct match_
         fits = read_scales(im, linear, &scales, &zeros);
     if (!fits) {
         if (im->match.status == BERTH_OK)
-            im->match.status = berth_fail(im->match.err, BERTH_FORMAT, "%s: weight '%s' and its bias or scales do not go together",
+            im->match.status = berth_fail(im->match.err, BERTH_FORMAT,
+                                          "%s: weight '%s' and its bias or scales do not go together",
                                           berth_onnx_name(im->match.file), weight->name);
         goto done;
     }

@@ -166,15 +166,34 @@ bool berth_match_scalar(struct match *m, const char *value, double *number)
     return true;
 }
 
-size_t berth_match_ints(struct match *m, const char *value, int64_t *numbers, size_t max)
+/* Integers that exporters who fold nothing leave as Unsqueeze, Cast and Concat of constants. */
+static size_t collect_ints(struct match *m, const char *value, int64_t *numbers, size_t max, unsigned depth)
 {
     struct berth_tensor tensor;
     const Onnx__NodeProto *node = berth_match_maker(m, value).node;
-    const Onnx__AttributeProto *list =
-        berth_match_is(node, "Constant") ? berth_match_attribute(node, "value_ints") : NULL;
-    if (list && list->n_ints <= max) {
-        memcpy(numbers, list->ints, list->n_ints * sizeof *numbers);
-        return list->n_ints;
+    if (berth_match_is(node, "Constant")) {
+        const Onnx__AttributeProto *list = berth_match_attribute(node, "value_ints"),
+                                   *one = berth_match_attribute(node, "value_int");
+        size_t count = one ? 1 : list ? list->n_ints : 0;
+        if (count > max)
+            return 0;
+        for (size_t i = 0; i < count; i++)
+            numbers[i] = one ? one->i : list->ints[i];
+        if (count > 0)
+            return count;
+    }
+    if (depth > 0 && (berth_match_is(node, "Unsqueeze") || berth_match_is(node, "Squeeze") ||
+                      berth_match_is(node, "Cast")))
+        return collect_ints(m, berth_match_input(node, 0), numbers, max, depth - 1);
+    if (depth > 0 && berth_match_is(node, "Concat")) {
+        size_t used = 0;
+        for (size_t i = 0; i < node->n_input; i++) {
+            size_t more = collect_ints(m, node->input[i], numbers + used, max - used, depth - 1);
+            if (more == 0)
+                return 0;
+            used += more;
+        }
+        return used;
     }
     if (!berth_match_constant(m, value, &tensor) || tensor.elements > max ||
         (tensor.dtype != BERTH_DTYPE_I64 && tensor.dtype != BERTH_DTYPE_I32))
@@ -182,6 +201,11 @@ size_t berth_match_ints(struct match *m, const char *value, int64_t *numbers, si
     for (size_t i = 0; i < tensor.elements; i++)
         numbers[i] = (int64_t)number_at(&tensor, i);
     return tensor.elements;
+}
+
+size_t berth_match_ints(struct match *m, const char *value, int64_t *numbers, size_t max)
+{
+    return collect_ints(m, value, numbers, max, 4);
 }
 
 /* A weight: constant, or the transpose of one where nothing was folded. */

@@ -26,14 +26,10 @@ static bool check_heads(struct match *m, const char *shape)
                dims[2] + dims[3] != -2;
     if (!berth_match_is(node, "Concat") || node->n_input != AXES)
         return berth_match_ints(m, shape, dims, AXES) == 0;
-    for (size_t i = 2; i < AXES; i++) {
-        const char *part = node->input[i];
-        const Onnx__NodeProto *wrap = berth_match_maker(m, part).node;
-        if (berth_match_is(wrap, "Unsqueeze"))
-            part = berth_match_input(wrap, 0);
-        if (berth_match_ints(m, part, &last, 1) == 1 && last != -1 && last != (i == 2 ? heads : size))
+    for (size_t i = 2; i < AXES; i++)
+        if (berth_match_ints(m, node->input[i], &last, 1) == 1 && last != -1 &&
+            last != (i == 2 ? heads : size))
             return false;
-    }
     return true;
 }
 

@@ -10,22 +10,15 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "pipeline/source.h"
 
 /* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
 extern const unsigned char berth_builtin_vocab[];
 extern const size_t berth_builtin_vocab_size;
 
-static const char random_prefix[] = "random:";
-
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool has_suffix(const char *text, const char *suffix)
-{
-    size_t n = strlen(text), m = strlen(suffix);
-    return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
 /* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
@@ -52,19 +45,18 @@ static void remark(struct berth_model *model, const struct berth_options *option
  * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
 {
-    if (has_prefix(name, random_prefix) || berth_directory_exists(name))
+    if (berth_source_is_random(name) || berth_directory_exists(name))
         return BERTH_OK;
+    if (berth_source_is_onnx(name))
+        return berth_path_present(name) ? BERTH_OK : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
     if (has_prefix(name, "bundled:"))
         return berth_fail(err, BERTH_UNSUPPORTED,
                           "%s: this version ships no trained model yet; give a model directory", name);
-    if (has_suffix(name, ".onnx"))
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
     return berth_fail(
         err, BERTH_NOT_FOUND,
-        "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+        "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file or random:PRESET", name);
 }
 
 /* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
@@ -148,10 +140,14 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     };
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
-    if (has_prefix(model->name, random_prefix))
+    if (berth_source_is_random(model->name))
         return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
                                            berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
-    return berth_tokenizer_open(model->name, &wanted, &model->tokenizer, err);
+    char *folder = berth_source_folder(model->name);
+    enum berth_status status = folder ? berth_tokenizer_open(folder, &wanted, &model->tokenizer, err)
+                                      : berth_fail_memory(err, "a path", strlen(model->name));
+    berth_free(folder);
+    return status;
 }
 
 static enum berth_status open_plan(struct berth_model *model, struct berth_error *err)
@@ -160,10 +156,7 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
     struct berth_team *team = NULL;
     enum berth_status status;
     BERTH_TRY(berth_team_new(model->threads, &team, err));
-    if (has_prefix(model->name, random_prefix))
-        BERTH_TRY(berth_encoder_random(model->name + strlen(random_prefix), &encoder, err));
-    else
-        BERTH_TRY(berth_encoder_open(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
@@ -179,14 +172,16 @@ fail:
 static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
                                             struct berth_error *err)
 {
-    if (!berth_directory_exists(model->name))
+    if (berth_source_is_random(model->name))
         return BERTH_OK;
-    char *path = berth_path_join(model->name, "config.json");
+    char *folder = berth_source_folder(model->name), *path = folder ? berth_path_join(folder, "config.json") : NULL;
+    enum berth_status status = BERTH_OK;
     if (!path)
-        return berth_fail_memory(err, "a path", strlen(model->name));
-    enum berth_status status =
-        berth_path_present(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
+        status = berth_fail_memory(err, "a path", strlen(model->name));
+    else if (berth_path_present(path))
+        status = berth_config_read(folder, &model->config, err);
     berth_free(path);
+    berth_free(folder);
     if (status == BERTH_UNSUPPORTED) {
         remark(model, options, "the model's length limit is not known: %s", err->message);
         status = BERTH_OK;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "onnx/import.h"
@@ -19,6 +20,14 @@ bool berth_source_is_onnx(const char *name)
     static const char suffix[] = ".onnx";
     size_t length = strlen(name), wanted = strlen(suffix);
     return length > wanted && strcmp(name + length - wanted, suffix) == 0 && !berth_directory_exists(name);
+}
+
+char *berth_source_folder(const char *name)
+{
+    if (!berth_source_is_onnx(name))
+        return berth_strdup(name);
+    const char *slash = strrchr(name, '/');
+    return slash ? berth_strndup(name, (size_t)(slash - name) + 1) : berth_strdup(".");
 }
 
 enum berth_status berth_source_encoder(const char *name, struct berth_encoder **encoder,

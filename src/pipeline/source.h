@@ -9,6 +9,9 @@
 bool berth_source_is_random(const char *name); /* "random:PRESET" */
 bool berth_source_is_onnx(const char *name);   /* a file called *.onnx */
 
+/* The folder of MODEL's configuration and vocabulary, for berth_free; NULL when memory ran out. */
+char *berth_source_folder(const char *name);
+
 /* Opens the encoder of MODEL: a directory, a .onnx file, or random:PRESET. */
 enum berth_status berth_source_encoder(const char *name, struct berth_encoder **encoder,
                                        struct berth_error *err);
