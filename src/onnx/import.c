@@ -13,7 +13,12 @@
 #include "model/families.h"
 #include "onnx/match.h"
 
-enum { NAME_SIZE = 160, SUFFIX_SIZE = 8 /* ".weight" */, EMBEDDINGS = 3 };
+enum {
+    NAME_SIZE = 160,
+    SUFFIX_SIZE = 8 /* ".weight" */,
+    EMBEDDINGS = 3,
+    BLOCK = 16 /* rows transposed at a time */
+};
 
 struct import {
     struct match match;
@@ -83,10 +88,11 @@ static void read_numbers(const struct match_linear *linear, const float *scales,
     }
 }
 
-/* Part [first, first + out) of a product's weight as [out, in] in float32. `line` has room for `out` numbers.
+/* Part [first, first + out) of a product's weight as [out, in] in float32. `lines` has room for BLOCK times
+ * `out` numbers.
  */
-static void copy_weight(const struct match_linear *linear, const float *scales, const int *zeros, float *line,
-                        float *numbers)
+static void copy_weight(const struct match_linear *linear, const float *scales, const int *zeros,
+                        float *lines, float *numbers)
 {
     const struct berth_tensor *weight = &linear->weight;
     size_t in = weight->shape[linear->by_rows ? 1 : 0], out = linear->out;
@@ -94,10 +100,14 @@ static void copy_weight(const struct match_linear *linear, const float *scales, 
         read_numbers(linear, scales, zeros, linear->first * in, out * in, numbers);
         return;
     }
-    for (size_t i = 0; i < in; i++) {
-        read_numbers(linear, scales, zeros, i * weight->shape[1] + linear->first, out, line);
+    for (size_t i = 0; i < in; i += BLOCK) {
+        size_t count = berth_min(BLOCK, in - i);
+        for (size_t k = 0; k < count; k++)
+            read_numbers(linear, scales, zeros, (i + k) * weight->shape[1] + linear->first, out,
+                         lines + k * out);
         for (size_t o = 0; o < out; o++)
-            numbers[o * in + i] = line[o];
+            for (size_t k = 0; k < count; k++)
+                numbers[o * in + i + k] = lines[k * out + o];
     }
 }
 
@@ -129,7 +139,7 @@ static bool fits_together(const struct match_linear *linear)
 /* One linear layer: "NAME.weight" [out, in] and "NAME.bias" [out], copied in float32. */
 static void keep_linear(struct import *im, const char *name, const struct match_linear *linear)
 {
-    float *scales = NULL, *numbers = NULL, *biases = NULL, *line = NULL;
+    float *scales = NULL, *numbers = NULL, *biases = NULL, *lines = NULL;
     int *zeros = NULL;
     const struct berth_tensor *weight = &linear->weight;
     size_t in = weight->shape[linear->by_rows ? 1 : 0], elements = 0;
@@ -147,12 +157,12 @@ static void keep_linear(struct import *im, const char *name, const struct match_
     }
     numbers = berth_malloc(elements, sizeof *numbers);
     biases = berth_malloc(linear->out, sizeof *biases);
-    line = berth_malloc(linear->out, sizeof *line);
-    if (!numbers || !biases || !line) {
+    lines = berth_malloc(linear->out, BLOCK * sizeof *lines);
+    if (!numbers || !biases || !lines) {
         fail_memory(im, weight->name, elements * sizeof *numbers);
         goto done;
     }
-    copy_weight(linear, scales, zeros, line, numbers);
+    copy_weight(linear, scales, zeros, lines, numbers);
     berth_tensor_read_f32(&linear->bias, linear->first, linear->out, biases);
     berth_map_forget(weight->data, weight->bytes);
     keep_numbers(im, name, "weight", linear->out, in, numbers);
@@ -163,7 +173,7 @@ done:
     berth_free(zeros);
     berth_free(numbers);
     berth_free(biases);
-    berth_free(line);
+    berth_free(lines);
 }
 
 /* A tensor as it is, copied. */

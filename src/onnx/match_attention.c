@@ -48,7 +48,8 @@ static bool match_perm(const Onnx__NodeProto *node, int64_t perm[AXES])
     return true;
 }
 
-/* The factor of Mul or Div by a constant; *value becomes the other side. */
+/* The factor of Mul or Div by a constant, or by what follows from the size of a head; *value becomes the
+ * other side. */
 static bool match_scaled(struct match *m, const Onnx__NodeProto *node, double *scale, const char **value)
 {
     double number;
@@ -56,7 +57,7 @@ static bool match_scaled(struct match *m, const Onnx__NodeProto *node, double *s
     if (!times && !berth_match_is(node, "Div"))
         return false;
     for (size_t i = 0; i < (times ? 2u : 1u); i++)
-        if (berth_match_scalar(m, berth_match_input(node, 1 - i), &number)) {
+        if (berth_match_evaluate(m, berth_match_input(node, 1 - i), "", 0, &number)) {
             *scale = times ? *scale * number : *scale / number;
             *value = berth_match_input(node, i);
             return true;
@@ -159,6 +160,25 @@ static const Onnx__NodeProto *match_scores(struct match *m, const char *value, d
     return NULL;
 }
 
+/* Softmax, perhaps with 0 put in place of what is no number (a text of masked tokens alone). */
+static const Onnx__NodeProto *match_softmax(struct match *m, const char *value)
+{
+    double zero;
+    const Onnx__NodeProto *node = berth_match_maker(m, value).node;
+    if (berth_match_is(node, "Where")) {
+        const Onnx__NodeProto *test = berth_match_maker(m, berth_match_input(node, 0)).node;
+        const char *kept = berth_match_input(node, 2);
+        if (!berth_match_is(test, "IsNaN") || strcmp(berth_match_input(test, 0), kept) != 0 ||
+            !berth_match_scalar(m, berth_match_input(node, 1), &zero) || zero != 0)
+            return NULL;
+        node = berth_match_maker(m, kept).node;
+    }
+    if (!berth_match_is(node, "Softmax"))
+        return NULL;
+    int64_t axis = berth_match_int(node, "axis", -1);
+    return axis == -1 || axis == 3 ? node : NULL;
+}
+
 static bool match_standard(struct match *m, const char *value, struct match_attention *out)
 {
     static const int64_t rows_by_head[AXES] = {0, 2, 1, 3}, columns_by_head[AXES] = {0, 2, 3, 1};
@@ -173,9 +193,8 @@ static bool match_standard(struct match *m, const char *value, struct match_atte
         return false;
     const Onnx__NodeProto *context = berth_match_maker(m, berth_match_input(moved, 0)).node;
     const Onnx__NodeProto *softmax =
-        berth_match_is(context, "MatMul") ? berth_match_maker(m, berth_match_input(context, 0)).node : NULL;
-    if (!berth_match_is(softmax, "Softmax") ||
-        (berth_match_int(softmax, "axis", -1) != -1 && berth_match_int(softmax, "axis", -1) != 3))
+        berth_match_is(context, "MatMul") ? match_softmax(m, berth_match_input(context, 0)) : NULL;
+    if (!softmax)
         return false;
     const Onnx__NodeProto *scores = match_scores(m, berth_match_input(softmax, 0), &scale);
     struct operand query, key, rows;

@@ -44,6 +44,11 @@ static double not(double x)
     return x == 0;
 }
 
+static double reciprocal(double x)
+{
+    return 1 / x;
+}
+
 static double identity(double x)
 {
     return x;
@@ -96,7 +101,7 @@ static const struct {
     {"Abs", fabs},          {"Unsqueeze", identity},
     {"Squeeze", identity},  {"Reshape", identity},
     {"Expand", identity},   {"Slice", identity},
-    {"Identity", identity}, {"Dropout", identity},
+    {"Identity", identity}, {"Dropout", identity}, {"Reciprocal", reciprocal},
 };
 
 static const struct {
@@ -151,9 +156,25 @@ static bool evaluate_filled(struct match *m, const Onnx__NodeProto *node, double
     return true;
 }
 
+/* The size of a head, where it is read off a shape: Shape, then the last length by Slice or Gather. Only
+ * attention asks for such. */
+static bool evaluate_size(struct match *m, const Onnx__NodeProto *node, double *result)
+{
+    int64_t index;
+    if (!berth_match_is(node, "Slice") && !berth_match_is(node, "Gather"))
+        return false;
+    if (!berth_match_is(berth_match_maker(m, berth_match_input(node, 0)).node, "Shape") ||
+        berth_match_ints(m, berth_match_input(node, 1), &index, 1) != 1 || (index != -1 && index != 3))
+        return false;
+    *result = (double)(m->config->hidden_size / m->config->heads);
+    return true;
+}
+
 static bool evaluate_node(struct match *m, const Onnx__NodeProto *node, unsigned depth, double *result)
 {
     double a, b;
+    if (evaluate_size(m, node, result))
+        return true;
     for (size_t i = 0; i < sizeof unary / sizeof *unary; i++)
         if (berth_match_is(node, unary[i].op)) {
             if (!evaluate(m, berth_match_input(node, 0), depth, &a))
