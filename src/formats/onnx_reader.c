@@ -18,6 +18,7 @@ enum { EXTERNAL_MAX = 64 /* files beside the model */ };
 struct value {
     const char *name; /* of the graph */
     struct berth_onnx_maker maker;
+    size_t order; /* of the node; initializers come before all */
 };
 
 struct external {
@@ -38,19 +39,20 @@ struct berth_onnx_file {
     size_t external_count;
 };
 
-static void *allocate(void *unused, size_t size)
+/* For the generated code; *context tells afterwards whether memory ran out. */
+static void *allocate(void *context, size_t size)
 {
-    (void)unused;
-    return berth_malloc(size, 1);
+    void *block = berth_malloc(size, 1);
+    if (!block)
+        *(bool *)context = true;
+    return block;
 }
 
-static void release(void *unused, void *block)
+static void release(void *context, void *block)
 {
-    (void)unused;
+    (void)context;
     berth_free(block);
 }
-
-static const ProtobufCAllocator allocator = {.alloc = allocate, .free = release};
 
 void berth_onnx_close(struct berth_onnx_file *file)
 {
@@ -61,7 +63,8 @@ void berth_onnx_close(struct berth_onnx_file *file)
         berth_map_close(&file->external[i].map);
     }
     if (file->model)
-        onnx__model_proto__free_unpacked(file->model, (ProtobufCAllocator *)&allocator);
+        onnx__model_proto__free_unpacked(file->model,
+                                         &(ProtobufCAllocator){.alloc = allocate, .free = release});
     berth_map_close(&file->map);
     berth_free(file->values);
     berth_free(file->name);
@@ -86,13 +89,13 @@ static enum berth_status index_values(struct berth_onnx_file *file, struct berth
         return berth_fail_memory(err, file->name, count * sizeof *file->values);
     for (size_t i = 0; i < graph->n_initializer; i++) {
         const Onnx__TensorProto *tensor = graph->initializer[i];
-        file->values[used++] = (struct value){tensor->name ? tensor->name : "", {.tensor = tensor}};
+        file->values[used++] = (struct value){tensor->name ? tensor->name : "", {.tensor = tensor}, 0};
     }
     for (size_t i = 0; i < graph->n_node; i++)
         for (size_t k = 0; k < graph->node[i]->n_output; k++)
             if (graph->node[i]->output[k][0]) /* "" is an output that nobody wants */
                 file->values[used++] =
-                    (struct value){graph->node[i]->output[k], {.node = graph->node[i], .output = k}};
+                    (struct value){graph->node[i]->output[k], {.node = graph->node[i], .output = k}, i + 1};
     file->value_count = used;
     qsort(file->values, used, sizeof *file->values, compare_values);
     for (size_t i = 1; i < used; i++)
@@ -102,13 +105,32 @@ static enum berth_status index_values(struct berth_onnx_file *file, struct berth
     return BERTH_OK;
 }
 
-struct berth_onnx_maker berth_onnx_find(const struct berth_onnx_file *file, const char *name)
+static const struct value *find_value(const struct berth_onnx_file *file, const char *name)
 {
     const struct value wanted = {.name = name};
-    const struct value *found =
-        file->value_count ? bsearch(&wanted, file->values, file->value_count, sizeof wanted, compare_values)
-                          : NULL;
+    return file->value_count
+               ? bsearch(&wanted, file->values, file->value_count, sizeof wanted, compare_values)
+               : NULL;
+}
+
+struct berth_onnx_maker berth_onnx_find(const struct berth_onnx_file *file, const char *name)
+{
+    const struct value *found = find_value(file, name);
     return found ? found->maker : (struct berth_onnx_maker){.node = NULL};
+}
+
+/* Nodes read what earlier nodes wrote, so there are no cycles. */
+static enum berth_status check_order(const struct berth_onnx_file *file, struct berth_error *err)
+{
+    const Onnx__GraphProto *graph = file->model->graph;
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t k = 0; k < graph->node[i]->n_input; k++) {
+            const struct value *made = find_value(file, graph->node[i]->input[k]);
+            if (made && made->order > i)
+                return berth_fail(err, BERTH_FORMAT, "%s: node %zu (%s) reads '%s' before a node has made it",
+                                  file->name, i, graph->node[i]->op_type, made->name);
+        }
+    return BERTH_OK;
 }
 
 /* --- tensors -------------------------------------------------------------------------------------- */
@@ -324,18 +346,21 @@ static enum berth_status read_model(struct berth_onnx_file *file, struct berth_e
     struct berth_buffer skeleton;
     enum berth_status status = berth_onnx_skeleton(file->name, file->data, file->size, &skeleton, err);
     if (status == BERTH_OK) {
-        file->model = onnx__model_proto__unpack((ProtobufCAllocator *)&allocator, skeleton.size,
-                                                (const uint8_t *)skeleton.data);
-        if (!file->model)
-            status = berth_fail(err, BERTH_FORMAT, "%s: is damaged or no ONNX file (or memory ran out)",
-                                file->name);
+        bool exhausted = false;
+        ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &exhausted};
+        file->model = onnx__model_proto__unpack(&allocator, skeleton.size, (const uint8_t *)skeleton.data);
+        if (!file->model && exhausted)
+            status = berth_fail_memory(err, file->name, skeleton.size);
+        else if (!file->model)
+            status = berth_fail(err, BERTH_FORMAT, "%s: is damaged or no ONNX file", file->name);
         else if (!file->model->graph)
             status = berth_fail(err, BERTH_FORMAT, "%s: is no ONNX file: it holds no graph", file->name);
     }
     berth_buffer_clear(&skeleton);
     BERTH_TRY(status);
     BERTH_TRY(check_nodes(file, err));
-    status = index_values(file, err);
+    BERTH_TRY(index_values(file, err));
+    status = check_order(file, err);
     struct berth_tensor tensor;
     for (size_t i = 0; i < file->model->graph->n_initializer && status == BERTH_OK; i++)
         if (convert_type(file->model->graph->initializer[i]->data_type, &tensor.dtype))
@@ -382,6 +407,14 @@ enum berth_status berth_onnx_open_memory(const char *name, const void *data, siz
                                          struct berth_onnx_file **file, struct berth_error *err)
 {
     return open_bytes(name, data, size, false, file, err);
+}
+
+size_t berth_onnx_bytes(const struct berth_onnx_file *file)
+{
+    size_t bytes = file->size;
+    for (size_t i = 0; i < file->external_count; i++)
+        bytes += file->external[i].map.size;
+    return bytes;
 }
 
 const char *berth_onnx_name(const struct berth_onnx_file *file)

@@ -24,6 +24,7 @@ struct import {
     struct match match;
     const struct berth_family_names *names;
     struct berth_checkpoint *checkpoint;
+    size_t copied; /* bytes of weights so far */
 };
 
 /* --- weights -------------------------------------------------------------------------------------- */
@@ -70,6 +71,21 @@ static bool read_scales(struct import *im, const struct match_linear *linear, fl
             (*zeros)[i] = byte_at(zero, zero->elements == 1 ? 0 : i);
     }
     return true;
+}
+
+/* A graph may name one weight many times over; an encoder names each once, and int8 grows to four times its
+ * size. */
+static bool may_copy(struct import *im, size_t bytes)
+{
+    enum { GROWTH = 5 };
+    size_t limit = berth_onnx_bytes(im->match.file);
+    if (berth_add(im->copied, bytes, &im->copied) && im->copied / GROWTH <= limit)
+        return true;
+    if (im->match.status == BERTH_OK)
+        im->match.status =
+            berth_fail(im->match.err, BERTH_FORMAT, "%s: its layers use more weights than the file holds",
+                       berth_onnx_name(im->match.file));
+    return false;
 }
 
 /* Numbers [first, first + count) of a weight in float32, when index i belongs to column i % total of it
@@ -155,6 +171,8 @@ static void keep_linear(struct import *im, const char *name, const struct match_
                                           berth_onnx_name(im->match.file), weight->name);
         goto done;
     }
+    if (!may_copy(im, elements * sizeof *numbers))
+        goto done;
     numbers = berth_malloc(elements, sizeof *numbers);
     biases = berth_malloc(linear->out, sizeof *biases);
     lines = berth_malloc(linear->out, BLOCK * sizeof *lines);
@@ -179,7 +197,7 @@ done:
 /* A tensor as it is, copied. */
 static void keep_copy(struct import *im, const char *name, const struct berth_tensor *tensor)
 {
-    if (im->match.status != BERTH_OK)
+    if (im->match.status != BERTH_OK || !may_copy(im, tensor->bytes))
         return;
     void *bytes = berth_malloc(berth_max(tensor->bytes, 1), 1);
     if (!bytes) {

@@ -94,14 +94,23 @@ static const struct {
     const char *op;
     double (*compute)(double);
 } unary[] = {
-    {"Erf", erf},           {"Tanh", tanh},
-    {"Sigmoid", sigmoid},   {"Relu", relu},
-    {"Sqrt", sqrt},         {"Exp", exp},
-    {"Neg", negate},        {"Not", not },
-    {"Abs", fabs},          {"Unsqueeze", identity},
-    {"Squeeze", identity},  {"Reshape", identity},
-    {"Expand", identity},   {"Slice", identity},
-    {"Identity", identity}, {"Dropout", identity}, {"Reciprocal", reciprocal},
+    {"Erf", erf},
+    {"Tanh", tanh},
+    {"Sigmoid", sigmoid},
+    {"Relu", relu},
+    {"Sqrt", sqrt},
+    {"Exp", exp},
+    {"Neg", negate},
+    {"Not", not },
+    {"Abs", fabs},
+    {"Unsqueeze", identity},
+    {"Squeeze", identity},
+    {"Reshape", identity},
+    {"Expand", identity},
+    {"Slice", identity},
+    {"Identity", identity},
+    {"Dropout", identity},
+    {"Reciprocal", reciprocal},
 };
 
 static const struct {
