@@ -1,24 +1,38 @@
-/* bench_targets.c: measures the speeds that berth is to reach (T6, T7, T9, T10 of this version), in ratios
- * against ONNX Runtime where it is present, and prints by how much each is met or missed.
+/* bench_targets.c: measures the speeds that berth is to reach (T1 to T10, T15), in ratios against ONNX
+ * Runtime where it is present and against the machine's own limits, and prints by how much each is met or
+ * missed.
  *
- * bench_targets [--quick] [--only T6,T7,...] [-o FILE]
+ * bench_targets [--quick] [--only T1,T6,limits,products,...] [-o FILE]
+ * BERTH_BENCH_QUICK   1: as --quick
  * BERTH_ORT_LIBRARY   libonnxruntime.so of ONNX Runtime 1.17 or newer
- * BERTH_ORT_MODELS    folder with NAME.onnx (or NAME.fp32.onnx): bert-base, distilbert, electra-small,
- * bert-tiny */
+ * BERTH_ORT_MODELS    folder with NAME.fp32.onnx (or NAME.onnx) and NAME.int8.onnx: bert-base, distilbert,
+ *                     electra-small, bert-tiny
+ * BERTH_SHARED        folder with the reference data, for T8 (../shared) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "base/cpu.h"
 #include "base/file.h"
-#include "berth/berth.h"
 #include "target.h"
 
 static const struct part {
-    const char *name;
+    const char *name; /* NULL: the part asks itself */
     void (*measure)(struct target_run *run);
-} parts[] = {{"T6", target_fp32}, {"T7", target_threads}, {"T9", target_tokenize}}; /* T10 goes before them */
+} small_parts[] = {{"T10", target_cold},
+                   {"T15", target_memory}}, /* before the peers' libraries are mapped: see target.h */
+    parts[] = {{"products", target_products},
+               {NULL, target_grid},
+               {"T7", target_threads},
+               {"T8", target_texts},
+               {"T9", target_tokenize}};
+
+static void measure_parts(struct target_run *run, const struct part *list, size_t count)
+{
+    for (size_t p = 0; p < count; p++)
+        if (!list[p].name || target_wanted(run, list[p].name))
+            list[p].measure(run);
+}
 
 static void open_peer(struct target_run *run)
 {
@@ -39,26 +53,18 @@ static void open_peer(struct target_run *run)
 
 static json_t *environment(const struct target_run *run)
 {
-    struct berth_cpu cpu;
     struct utsname system = {0};
-    berth_cpu_detect(&cpu);
+    double load = 0;
     uname(&system);
-    size_t processors = berth_cpu_allowed(NULL, 0);
-    printf("berth %s on %s, %s, %zu processors\n", berth_version(), cpu.model, berth_isa_name(cpu.best),
-           processors);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:b}", "berth", berth_version(), "cpu", cpu.model, "isa",
-                     berth_isa_name(cpu.best), "system", system.release, "processors", (json_int_t)processors,
-                     "onnxruntime", run->ort ? peer_ort_version(run->ort) : "", "quick", run->quick);
-}
-
-/* True when `name` is one of the comma-separated words of `only`. */
-static bool wanted(const char *only, const char *name)
-{
-    size_t size = strlen(name);
-    for (const char *at = only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, name, size) == 0 && (at[size] == 0 || at[size] == ','))
-            return true;
-    return !only;
+    getloadavg(&load, 1);
+    const size_t processors = berth_cpu_allowed(NULL, 0);
+    printf("berth %s on %s, %s, %zu processors, load %.2f when this began\n", berth_version(), run->cpu.model,
+           berth_isa_name(run->cpu.best), processors, load);
+    if (load > 0.5)
+        printf("the machine is busy with other work: the spread says how much it disturbs\n");
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:b}", "berth", berth_version(), "cpu", run->cpu.model,
+                     "isa", berth_isa_name(run->cpu.best), "system", system.release, "processors",
+                     (json_int_t)processors, "load", load, "quick", run->quick);
 }
 
 static bool write_results(const char *path, json_t *whole)
@@ -76,33 +82,47 @@ static bool write_results(const char *path, json_t *whole)
     return false;
 }
 
+static bool measure_all(struct target_run *run, const char *output)
+{
+    json_t *facts = environment(run);
+    measure_parts(run, small_parts, sizeof small_parts / sizeof *small_parts);
+    printf("\n");
+    open_peer(run);
+    json_object_set_new(facts, "onnxruntime",
+                        run->ort ? json_string(peer_ort_version(run->ort)) : json_null());
+    target_limits(run); /* all shares are of these */
+    measure_parts(run, parts, sizeof parts / sizeof *parts);
+    peer_ort_close(run->ort);
+    json_t *whole = json_pack("{s:o, s:O}", "environment", facts, "results", run->results);
+    const bool written = whole && write_results(output, whole);
+    json_decref(whole);
+    return written;
+}
+
 int main(int argc, char **argv)
 {
-    struct target_run run = {.build = "build", .results = json_array()};
-    const char *only = NULL, *output = "build/bench/targets.json";
+    const char *quick = getenv("BERTH_BENCH_QUICK"), *shared = getenv("BERTH_SHARED");
+    const char *output = "build/bench/targets.json";
+    struct target_run run = {.build = "build",
+                             .quick = quick && strcmp(quick, "1") == 0,
+                             .data = shared ? shared : "../shared",
+                             .results = json_array()};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--quick") == 0) {
             run.quick = true;
         } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
-            only = argv[++i];
+            run.only = argv[++i];
         } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
             output = argv[++i];
         } else {
-            fprintf(stderr, "usage: bench_targets [--quick] [--only T6,T7,T9,T10] [-o FILE]\n");
+            fprintf(stderr,
+                    "usage: bench_targets [--quick] [--only T1,..,T10,T15,more,products] [-o FILE]\n");
             return 2;
         }
     berth_rng_seed(&run.rng, 1);
-    if (wanted(only, "T10")) /* before the peer's library is mapped: see target.h */
-        target_cold(&run);
-    open_peer(&run);
-    json_t *facts = environment(&run);
-    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
-        if (wanted(only, parts[p].name))
-            parts[p].measure(&run);
-    peer_ort_close(run.ort);
-    json_t *whole = json_pack("{s:o, s:o}", "environment", facts, "results", run.results);
-    bool written = whole && write_results(output, whole);
-    json_decref(whole);
+    berth_cpu_detect(&run.cpu);
+    const bool written = measure_all(&run, output);
+    json_decref(run.results);
     if (written)
         printf("\nwritten to %s\n", output);
     return written ? 0 : 1;

@@ -217,29 +217,38 @@ void peer_model_close(struct peer_model *model)
     free(model);
 }
 
-bool peer_model_prepare(struct peer_model *model, const int32_t *ids, size_t batch, size_t length,
+static int64_t *new_input(const char *name, const int32_t *ids, const size_t *offsets, size_t texts,
+                          size_t length)
+{
+    int64_t *data = calloc(texts * length, sizeof *data);
+    const bool mask = strcmp(name, "attention_mask") == 0, types = strcmp(name, "token_type_ids") == 0;
+    for (size_t i = 0; data && !types && i < texts; i++)
+        for (size_t k = offsets[i]; k < offsets[i + 1]; k++)
+            data[i * length + k - offsets[i]] = mask ? 1 : ids[k];
+    return data;
+}
+
+bool peer_model_prepare(struct peer_model *model, const int32_t *ids, const size_t *offsets, size_t texts,
                         char why[PEER_WHY_SIZE])
 {
     drop_inputs(model);
-    size_t count = batch * length;
-    const int64_t shape[2] = {(int64_t)batch, (int64_t)length};
+    size_t length = 0;
+    for (size_t i = 0; i < texts; i++)
+        length = offsets[i + 1] - offsets[i] > length ? offsets[i + 1] - offsets[i] : length;
+    const int64_t shape[2] = {(int64_t)texts, (int64_t)length};
     typedef status_t create_fn(void *memory, void *data, size_t bytes, const int64_t *shape, size_t rank,
                                int type, void **value);
     for (size_t i = 0; i < model->inputs; i++) {
-        int64_t *data = model->data[i] = calloc(count, sizeof *data);
+        int64_t *data = model->data[i] = new_input(model->name[i], ids, offsets, texts, length);
         if (!data) {
             snprintf(why, PEER_WHY_SIZE, "out of memory");
             return false;
         }
-        for (size_t k = 0; k < count; k++)
-            data[k] = strcmp(model->name[i], "input_ids") == 0        ? ids[k]
-                      : strcmp(model->name[i], "attention_mask") == 0 ? 1
-                                                                      : 0;
-        if (!succeeded(
-                model->ort,
-                CALL(model->ort, CREATE_TENSOR, create_fn *)(model->ort->memory, data, count * sizeof *data,
-                                                             shape, 2, TENSOR_INT64, &model->value[i]),
-                "an input", why))
+        if (!succeeded(model->ort,
+                       CALL(model->ort, CREATE_TENSOR, create_fn *)(model->ort->memory, data,
+                                                                    texts * length * sizeof *data, shape, 2,
+                                                                    TENSOR_INT64, &model->value[i]),
+                       "an input", why))
             return false;
     }
     return true;

@@ -24,8 +24,9 @@ bool peer_model_open(struct peer_ort *ort, const char *path, size_t threads, str
                      char why[PEER_WHY_SIZE]);
 void peer_model_close(struct peer_model *model); /* NULL is fine */
 
-/* Sets the input for the runs that follow: ids [batch * length], copied; no padding, types 0. */
-bool peer_model_prepare(struct peer_model *model, const int32_t *ids, size_t batch, size_t length,
+/* Sets the input for the runs that follow, copied: text i is ids [offsets[i], offsets[i + 1]). Texts are
+ * padded to the longest with 0 and masked, types are 0. */
+bool peer_model_prepare(struct peer_model *model, const int32_t *ids, const size_t *offsets, size_t texts,
                         char why[PEER_WHY_SIZE]);
 
 /* One run; the logits are computed and dropped. *checksum (may be NULL) receives the first of them. */

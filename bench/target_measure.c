@@ -1,52 +1,193 @@
-/* target_measure.c: times contestants in turns, so that what disturbs the machine disturbs them alike. */
+/* target_measure.c: times contestants in turns, so that what disturbs the machine disturbs them alike;
+ * spreads and verdicts. */
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "bench/order.h"
 #include "target.h"
 
+static const double turn_ms = 1; /* a shorter call is repeated */
+static const uint64_t probe_ns = 15 * 1000 * 1000;
+
+static cpu_set_t allowed_at_start;
+
+static void move_to(int core)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+/* Nanoseconds that the calling thread has had a core. */
+static uint64_t thread_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* The part of some ms that the calling thread gets on its core. */
+static double probe_core(void)
+{
+    const uint64_t started = berth_clock_ns(), had = thread_ns();
+    uint64_t elapsed;
+    do
+        elapsed = berth_clock_ns() - started;
+    while (elapsed < probe_ns);
+    return (double)(thread_ns() - had) / (double)elapsed;
+}
+
+void target_pin(void)
+{
+    int best_core = -1, probed = 0;
+    double best = 0;
+    if (CPU_COUNT(&allowed_at_start) == 0)
+        sched_getaffinity(0, sizeof allowed_at_start, &allowed_at_start);
+    for (int core = CPU_SETSIZE - 1; core >= 0 && probed < 4; core--) {
+        if (!CPU_ISSET(core, &allowed_at_start))
+            continue;
+        move_to(core);
+        const double share = probe_core();
+        if (share > best + 0.02) { /* of equals the last */
+            best = share;
+            best_core = core;
+        }
+        probed++;
+    }
+    if (best_core >= 0)
+        move_to(best_core);
+}
+
+void target_unpin(void)
+{
+    if (CPU_COUNT(&allowed_at_start) > 0)
+        sched_setaffinity(0, sizeof allowed_at_start, &allowed_at_start);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+struct target_spread target_spread(const double *values, size_t count)
+{
+    double sorted[TARGET_ROUNDS_MAX];
+    memcpy(sorted, values, count * sizeof *values);
+    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    const double last = (double)(count - 1);
+    return (struct target_spread){sorted[(size_t)(0.5 * last + 0.5)], sorted[(size_t)(0.1 * last + 0.5)],
+                                  sorted[(size_t)(0.9 * last + 0.5)]};
+}
+
+struct target_spread target_ratio(const struct target_contestant *ours, const struct target_contestant *peer)
+{
+    double ratios[TARGET_ROUNDS_MAX];
+    for (size_t round = 0; round < ours->rounds; round++)
+        ratios[round] = peer->ms[round] / ours->ms[round];
+    return target_spread(ratios, ours->rounds);
+}
+
+/* One turn: ms of a call; negative when a call failed. */
+static double take_turn(struct target_contestant *contestant)
+{
+    const uint64_t begun = berth_clock_ns();
+    for (size_t call = 0; call < contestant->calls; call++)
+        if (!contestant->run(contestant->context))
+            return -1;
+    return (double)(berth_clock_ns() - begun) * 1e-6 / (double)contestant->calls;
+}
+
+/* The first call may allocate; how many make a turn is known from the second on. */
+static bool warm_up(struct target_contestant *contestant)
+{
+    contestant->calls = 1;
+    double ms = take_turn(contestant);
+    if (ms >= 0 && ms < 100)
+        ms = take_turn(contestant);
+    if (ms >= 0 && ms < turn_ms)
+        contestant->calls = (size_t)(turn_ms / (ms > 1e-3 ? ms : 1e-3)) + 1;
+    return ms >= 0;
+}
+
 bool target_measure(struct target_run *run, struct target_contestant *contestants, size_t count,
                     double seconds, size_t min_rounds)
 {
-    double ms[TARGET_CONTESTANTS_MAX][TARGET_TRIALS_MAX];
     for (size_t c = 0; c < count; c++)
-        if (!contestants[c].run(contestants[c].context))
+        if (!warm_up(&contestants[c]))
             return false;
-    uint64_t started = berth_clock_ns();
+    const uint64_t started = berth_clock_ns();
+    double shares[TARGET_CONTESTANTS_MAX][TARGET_ROUNDS_MAX];
     size_t round = 0;
     while (round < min_rounds ||
-           (round < TARGET_TRIALS_MAX && (double)(berth_clock_ns() - started) * 1e-9 < seconds)) {
+           (round < TARGET_ROUNDS_MAX && (double)(berth_clock_ns() - started) * 1e-9 < seconds)) {
         size_t order[TARGET_CONTESTANTS_MAX];
         berth_order_shuffle(order, count, &run->rng);
         for (size_t i = 0; i < count; i++) {
-            struct target_contestant *contestant = &contestants[order[i]];
-            uint64_t begun = berth_clock_ns();
-            if (!contestant->run(contestant->context))
+            const uint64_t before = thread_ns();
+            const double ms = take_turn(&contestants[order[i]]);
+            if (ms < 0)
                 return false;
-            ms[order[i]][round] = (double)(berth_clock_ns() - begun) * 1e-6;
+            shares[order[i]][round] =
+                (double)(thread_ns() - before) * 1e-6 / (ms * (double)contestants[order[i]].calls);
+            contestants[order[i]].ms[round] = ms;
         }
         round++;
     }
-    for (size_t c = 0; c < count; c++)
-        berth_stats_compute(ms[c], round, &contestants[c].stats);
+    for (size_t c = 0; c < count; c++) {
+        contestants[c].rounds = round;
+        contestants[c].time = target_spread(contestants[c].ms, round);
+        contestants[c].core_share = target_spread(shares[c], round).median;
+    }
     return true;
 }
 
-void target_verdict(struct target_run *run, const char *target, const char *what, double value,
-                    enum target_sense sense, double wanted)
+bool target_wanted(const struct target_run *run, const char *target)
 {
-    double share = sense == TARGET_AT_LEAST ? value / wanted : wanted / value; /* 1 or more: met */
-    printf("%-3s %s: %.2f, target %s %.2f: %s", target, what, value,
-           sense == TARGET_AT_LEAST ? "at least" : "at most", wanted,
-           share >= 1     ? "met"
-           : share >= 0.9 ? "a tie"
-                          : "MISSED");
+    const size_t size = strlen(target);
+    for (const char *at = run->only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, target, size) == 0 && (at[size] == 0 || at[size] == ','))
+            return true;
+    return !run->only;
+}
+
+/* How far a value is on its way: 1 or more is there. */
+static double reached(double value, enum target_sense sense, double wanted)
+{
+    return sense == TARGET_AT_LEAST ? value / wanted : wanted / value;
+}
+
+const char *target_word(double value, enum target_sense sense, double wanted)
+{
+    const double share = reached(value, sense, wanted);
+    return share >= 1 ? "met" : share >= 0.9 ? "a tie" : "MISSED";
+}
+
+void target_verdict(struct target_run *run, const char *target, const char *what, double value,
+                    enum target_sense sense, double wanted, const char *bound)
+{
+    const double share = reached(value, sense, wanted);
+    printf("%-4s %s: %.2f, target %s %.2f: %s", target, what, value,
+           sense == TARGET_AT_LEAST ? "at least" : "at most", wanted, target_word(value, sense, wanted));
     if (share < 1)
-        printf(", %.1f %% short", (1 - share) * 100);
+        printf(", %.1f %% short%s%s", (1 - share) * 100, bound ? "; " : "", bound ? bound : "");
     printf("\n");
     fflush(stdout);
     json_array_append_new(
-        run->results, json_pack("{s:s, s:s, s:f, s:s, s:f, s:b}", "target", target, "summary", what, "value",
-                                value, "sense", sense == TARGET_AT_LEAST ? "at least" : "at most", "wanted",
-                                wanted, "met", share >= 1));
+        run->results, json_pack("{s:s, s:s, s:f, s:s, s:f, s:b, s:s*}", "target", target, "summary", what,
+                                "value", value, "sense", sense == TARGET_AT_LEAST ? "at least" : "at most",
+                                "wanted", wanted, "met", share >= 1, "bound", share < 1 ? bound : NULL));
+}
+
+void target_missing(struct target_run *run, const char *target, const char *what, const char *why)
+{
+    printf("%-4s %s: not available: %s\n", target, what, why);
+    fflush(stdout);
+    json_array_append_new(
+        run->results, json_pack("{s:s, s:s, s:s}", "target", target, "summary", what, "not_available", why));
 }

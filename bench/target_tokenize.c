@@ -23,7 +23,8 @@ static json_t *run_bench_tokenize(const struct target_run *run)
 void target_tokenize(struct target_run *run)
 {
     printf(
-        "\nT9  tokenising, one core, MB/s; whole/half: time of a text over that of its half (2 is linear)\n");
+        "\nT9   tokenising, one core, MB/s; whole/half: time of a text over that of its half (2 is "
+        "linear)\n");
     fflush(stdout);
     json_t *list = run_bench_tokenize(run);
     if (!list) {
@@ -48,8 +49,8 @@ void target_tokenize(struct target_run *run)
                                                       "mb_per_s", speed, "whole_over_half", growth));
     }
     if (english > 0)
-        target_verdict(run, "T9", "English, MB/s", english, TARGET_AT_LEAST, 50);
+        target_verdict(run, "T9", "English, MB/s", english, TARGET_AT_LEAST, 50, NULL);
     if (worst > 0)
-        target_verdict(run, "T9", "worst text, time for twice the length", worst, TARGET_AT_MOST, 3);
+        target_verdict(run, "T9", "worst text, time for twice the length", worst, TARGET_AT_MOST, 3, NULL);
     json_decref(list);
 }

@@ -13,12 +13,13 @@
 
 struct berth_batch {
     size_t texts;
-    const size_t *offsets;   /* [texts + 1], offsets[0] = 0, every text has at least one token */
-    const int32_t *ids;      /* [tokens] */
-    const uint8_t *type_ids; /* [tokens] or NULL: all 0 */
-    const int32_t
-        *positions; /* [tokens] or NULL: 0, 1, ... within each text. Masked-out tokens of an attention mask
-                       are left out of the batch, and the others keep their positions */
+    const size_t *offsets;    /* [texts + 1], offsets[0] = 0, every text has at least one token */
+    const int32_t *ids;       /* [tokens] */
+    const uint8_t *type_ids;  /* [tokens] or NULL: all 0 */
+    const int32_t *positions; /* [tokens] or NULL: 0, 1, ... within each text. Masked-out tokens of an attention mask
+                                 are left out of the batch, and the others keep their positions */
+    const float *embedded;    /* [tokens, E] or NULL: the embedding's output, LayerNorm included, given instead of looked
+                                 up (ids must still be valid); for weights published without their tables */
 };
 
 /* Where results go; NULL members are not computed or copied. */

@@ -73,16 +73,11 @@ static size_t text_of_token(const struct berth_batch *batch, size_t token)
     return low;
 }
 
-static void embed_piece(void *context, size_t piece, size_t member)
+static void look_up(const struct embed_job *job, float *out, size_t first, size_t end, float *scratch)
 {
-    const struct embed_job *job = context;
-    const struct berth_stage *stage = job->stage;
-    const struct berth_plan *plan = stage->plan;
-    const struct berth_batch *batch = stage->batch;
-    size_t e = plan->embedding, first = piece * EMBED_ROWS,
-           end = berth_min(first + EMBED_ROWS, stage->tokens);
-    size_t text = text_of_token(batch, first);
-    float *out = stage->slot[job->step->out] + first * e;
+    const struct berth_plan *plan = job->stage->plan;
+    const struct berth_batch *batch = job->stage->batch;
+    size_t e = plan->embedding, text = text_of_token(batch, first);
     for (size_t i = first; i < end; i++) {
         if (i == batch->offsets[text + 1])
             text++;
@@ -90,12 +85,25 @@ static void embed_piece(void *context, size_t piece, size_t member)
         const float *type = NULL;
         if (plan->type_embedding)
             type = plan->type_embedding + (batch->type_ids ? batch->type_ids[i] : 0) * e;
-        const float *word = berth_plan_word(plan, (size_t)batch->ids[i], scratch_of(stage, member));
+        const float *word = berth_plan_word(plan, (size_t)batch->ids[i], scratch);
         plan->kernels->add3_f32(out + (i - first) * e, word, plan->position_embedding + position * e, type,
                                 e);
     }
     plan->kernels->layernorm_f32(out, out, plan->embedding_gamma, plan->embedding_beta, end - first, e, e, e,
                                  plan->eps);
+}
+
+static void embed_piece(void *context, size_t piece, size_t member)
+{
+    const struct embed_job *job = context;
+    const struct berth_stage *stage = job->stage;
+    size_t e = stage->plan->embedding, first = piece * EMBED_ROWS;
+    size_t end = berth_min(first + EMBED_ROWS, stage->tokens);
+    float *out = stage->slot[job->step->out] + first * e;
+    if (stage->batch->embedded)
+        memcpy(out, stage->batch->embedded + first * e, (end - first) * e * sizeof *out);
+    else
+        look_up(job, out, first, end, scratch_of(stage, member));
     complete_rows(stage, job->step->out, first, end - first);
 }
 

@@ -117,7 +117,7 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
     if (session->texts == 0)
         return BERTH_OK;
     float *logits = session->logits + first * session->labels;
-    struct berth_batch batch = {session->texts, session->offsets, session->ids, session->type_ids, NULL};
+    struct berth_batch batch = {.texts = session->texts, .offsets = session->offsets, .ids = session->ids, .type_ids = session->type_ids};
     struct berth_outputs outputs = {.logits = logits};
     uint64_t started = berth_clock_ns();
     enum berth_status status = berth_engine_run(session->engine, &batch, &outputs, err);

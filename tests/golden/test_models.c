@@ -20,7 +20,7 @@
 static const double fp32_bound = 5e-5;
 static const struct {
     double relative, logits;
-} bounds[] = {[BERTH_NUMBER_BF16] = {0.03, 0.15}, [BERTH_NUMBER_S8] = {0.1, 0.6}};
+} bounds[] = {[BERTH_NUMBER_BF16] = {0.03, 0.15}, [BERTH_NUMBER_S8] = {0.15, 0.6}};
 
 static const char *const number_names[] = {"fp32", "bf16", "int8"};
 

@@ -64,18 +64,25 @@ size_t S8_KERNEL(s8_attention_scratch)(size_t t, size_t d)
     return lay_out(&w, t, d, NULL) / sizeof(float);
 }
 
-static int32_t sum_lanes(vi x)
+/* Rows of a head lie far apart, a few cache lines each, which no hardware foresees: while keys are packed,
+ * those of keys, values and queries are asked for that come next. */
+static void prefetch_rows(const struct berth_attention_f32 *g, size_t token)
 {
-    int32_t lanes[LANES], sum = 0;
-    vi_store(lanes, x);
-    for (size_t i = 0; i < LANES; i++)
-        sum += lanes[i];
-    return sum;
+    enum { AHEAD = 8 };
+    const size_t far = berth_min(token + AHEAD, g->t - 1) * g->qkv_stride;
+    for (size_t c = 0; c < g->d; c += 16) {
+        __builtin_prefetch(g->k + far + c);
+        __builtin_prefetch(g->v + far + c);
+        if (!g->queries || token + AHEAD < g->queries)
+            __builtin_prefetch(g->q + far + c);
+    }
 }
 
-static void pack_keys(struct attention *w, const float *k, size_t stride)
+static void pack_keys(struct attention *w, const struct berth_attention_f32 *g)
 {
-    for (size_t j = 0; j < w->t_columns; j++, k += stride) {
+    const float *k = g->k;
+    for (size_t j = 0; j < w->t_columns; j++, k += g->qkv_stride) {
+        prefetch_rows(g, j);
         int8_t *column = w->keys + j / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->d_bytes +
                          j % BERTH_PANEL_COLUMNS * 4;
         const size_t d = j < w->t ? w->d : 0;
@@ -92,7 +99,7 @@ static void pack_keys(struct attention *w, const float *k, size_t stride)
                 memcpy(column, bytes + i, 4);
         }
         w->key_scale[j] = q.scale;
-        w->key_offset[j] = -128 * sum_lanes(sum);
+        w->key_offset[j] = -128 * vi_sum(sum);
         w->broken += q.scale * 0;
     }
 }
@@ -185,7 +192,7 @@ static int32_t exponentiate(const struct attention *w, float *scores, uint8_t *p
         vi_store_bytes(powers + j / BERTH_TILE_BYTES * TILE_SIZE + j % BERTH_TILE_BYTES, power);
         sum += power;
     }
-    return sum_lanes(sum);
+    return vi_sum(sum);
 }
 
 static void average(const struct attention *w, const struct berth_attention_f32 *g, size_t row, size_t rows,
@@ -215,7 +222,7 @@ void S8_KERNEL(s8_attention)(const struct berth_attention_f32 *g)
 {
     struct attention w;
     lay_out(&w, g->t, g->d, (unsigned char *)g->scratch);
-    pack_keys(&w, g->k, g->qkv_stride);
+    pack_keys(&w, g);
     pack_values(&w, g->v, g->qkv_stride);
     const size_t queries = g->queries ? g->queries : g->t, tiles = ceil_div(queries, S8_ROWS);
     for (size_t tile = 0; tile < tiles; tile++) {

@@ -9,6 +9,7 @@ enum { TILED_BYTES = 2, TILED_ROWS = BF16_ROWS, TILED_SUMS = BF16_SUMS };
 typedef float tiled_sum;
 #define TILED_KERNEL(name) BF16_KERNEL(bf16_##name)
 #define tiled_tile bf16_tile
+#define tiled_activate vf_activate
 
 ALWAYS_INLINE vf finish_sums(const struct berth_gemm_tiled *g, size_t row, size_t column, const float *sums,
                              vf bias)

@@ -9,6 +9,7 @@ enum { TILED_BYTES = 1, TILED_ROWS = S8_ROWS, TILED_SUMS = S8_SUMS };
 typedef int32_t tiled_sum;
 #define TILED_KERNEL(name) S8_KERNEL(s8_##name)
 #define tiled_tile s8_tile
+#define tiled_activate vf_activate_coarse
 
 ALWAYS_INLINE vf finish_sums(const struct berth_gemm_tiled *g, size_t row, size_t column, const int32_t *sums,
                              vf bias)

@@ -6,6 +6,7 @@
  *   TILED_ROWS, TILED_SUMS        the largest tile, rows and columns
  *   tiled_tile                    its function; `tiled_sum` is the type of its sums
  *   vf finish_sums(g, row, column, sums, bias)   LANES sums as floats, with the bias added
+ *   tiled_activate                vf_activate or vf_activate_coarse
  *
  * Rows are taken in blocks that stay in the second-level cache; within a block a few panels of weights at a
  * time pass all rows, a tile of sums in registers. A finished tile goes through the first-level cache to the
@@ -37,7 +38,7 @@ ALWAYS_INLINE void finish_block(const struct berth_gemm_tiled *g, const struct t
             g->residual ? g->residual + (b->row + r) * g->residual_stride + b->column : NULL;
         for (size_t j = 0; j < b->columns; j += LANES) {
             const vf shift = bias ? load_at(bias, j, b->columns) : vf_set(0);
-            vf x = vf_activate(finish_sums(g, b->row + r, b->column + j, sums + j, shift), act);
+            vf x = tiled_activate(finish_sums(g, b->row + r, b->column + j, sums + j, shift), act);
             if (residual)
                 x += load_at(residual, j, b->columns);
             store_at(out, x, j, b->columns);

@@ -50,11 +50,7 @@ static int32_t pack_column(int8_t *column, const float *w, size_t k, float inver
         for (size_t i = 0; i < BERTH_TILE_BYTES; i += 4, column += 4 * BERTH_PANEL_COLUMNS)
             memcpy(column, bytes + i, 4);
     }
-    int32_t lanes[LANES], sum = 0;
-    vi_store(lanes, sums);
-    for (size_t i = 0; i < LANES; i++)
-        sum += lanes[i];
-    return sum;
+    return vi_sum(sums);
 }
 
 void KERNEL(s8_pack)(int8_t *packed, float *scale, int32_t *offset, const float *w, size_t n0, size_t count,

@@ -123,6 +123,16 @@ ALWAYS_INLINE vf vf_most(vf most, vf x)
     return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(most), size));
 }
 
+ALWAYS_INLINE int32_t vi_largest(vi x)
+{
+    return _mm512_reduce_max_epi32((__m512i)x);
+}
+
+ALWAYS_INLINE int32_t vi_sum(vi x)
+{
+    return _mm512_reduce_add_epi32((__m512i)x);
+}
+
 /* To the nearest integer, ties to even; |x| below 2^22. */
 ALWAYS_INLINE vi vi_round(vf x)
 {

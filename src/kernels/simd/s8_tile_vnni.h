@@ -28,8 +28,11 @@ ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const stru
         for (size_t quad = 0; quad < quads; quad++, w += BERTH_TILE_BYTES) {
             __m512i b[S8_PANELS];
             UNROLL
-            for (size_t p = 0; p < panels; p++)
+            for (size_t p = 0; p < panels; p++) {
                 b[p] = _mm512_loadu_si512(w + p * o->panel_bytes);
+                if (rows >= 4)
+                    _mm_prefetch((const char *)(w + (p + panels) * o->panel_bytes), _MM_HINT_T1);
+            }
             UNROLL
             for (size_t r = 0; r < rows; r++) {
                 const __m512i x = _mm512_set1_epi32(load_quad(a + r * BERTH_TILE_BYTES + quad * 4));

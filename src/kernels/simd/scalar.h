@@ -121,6 +121,17 @@ ALWAYS_INLINE vi vi_set(int32_t x)
     return (vi){x, x, x, x};
 }
 
+ALWAYS_INLINE int32_t vi_largest(vi x)
+{
+    const int32_t a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
+    return a > b ? a : b;
+}
+
+ALWAYS_INLINE int32_t vi_sum(vi x)
+{
+    return x[0] + x[1] + x[2] + x[3];
+}
+
 /* To the nearest integer, ties to even; |x| below 2^22: the sum with 1.5 * 2^23 holds it in its low bits. */
 ALWAYS_INLINE vi vi_round(vf x)
 {

@@ -48,10 +48,7 @@ ALWAYS_INLINE float largest_magnitude(const float *x, size_t n)
     for (; i < n; i += LANES)
         most = vf_most(most, load_at(x, i, n));
     most = vf_most(most, other);
-    int32_t bits[LANES], largest = 0;
-    vi_store(bits, (vi)most);
-    for (size_t j = 0; j < LANES; j++)
-        largest = bits[j] > largest ? bits[j] : largest;
+    const int32_t largest = vi_largest((vi)most);
     float value;
     memcpy(&value, &largest, sizeof value);
     return value;
