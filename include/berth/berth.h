@@ -98,6 +98,7 @@ struct berth_options {
     const char *isa;                /* never above this level: "scalar", "avx2", "avx512", "vnni", "amx"; NULL: the best */
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
+    const char *ort_library;        /* ONNX Runtime's, for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     bool tokenizer_only;            /* open no weights: the model only tokenises */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
@@ -107,7 +108,7 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, or "random:PRESET". Loads, checks, packs: then ready. */
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs: then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier, struct berth_error *err);
 BERTH_API void berth_classifier_free(struct berth_classifier *classifier);
@@ -145,7 +146,7 @@ struct berth_model_info {
     size_t labels;
     const char *const *label_names; /* [labels] */
     const char *precision;    /* in force: "fp32" */
-    const char *runtime;      /* "native" */
+    const char *runtime;      /* "native", "onnxruntime" */
     const char *isa;          /* chosen: "avx512" */
     const char *isa_reason;   /* why not a higher one */
     const char *cpu;          /* the processor's own name */
@@ -376,8 +377,7 @@ struct berth_convert_options {
     bool contrib;                         /* with optimize: ONNX Runtime's own operators too */
     enum berth_quantization quantization; /* dynamic: int8 weights, a scale a column */
     bool check;                           /* compare logits in ONNX Runtime with fp32's; what fails is not written */
-    const char *ort_library;              /* its library; NULL: BERTH_ORT_LIBRARY, or the usual places */
-    struct berth_options options;         /* tokenizer and threads, for the check */
+    struct berth_options options;         /* tokenizer, threads and ONNX Runtime's library, for the check */
 };
 
 /* What the check found. */

@@ -70,7 +70,7 @@ int cli_convert(int argc, char **argv)
          "dynamic: int8 weights, a scale a column"},
         {"check", 0, NULL, NULL, &convert.check,
          "compare logits in ONNX Runtime with fp32's; a file that fails is not written"},
-        {"ort-library", 0, "FILE", cli_read_string, &convert.ort_library,
+        {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library,
          "libonnxruntime.so (default: BERTH_ORT_LIBRARY, or the usual places)"},
         {"threads", 't', "N", cli_read_positive, &common.options.threads, "threads of the check"},
         {"vocab", 0, "FILE", cli_read_string, &common.options.vocab,

@@ -1,8 +1,8 @@
 /* onnx_reader.h: an ONNX file as it lies: nodes, names, tensors. What it computes is for others to understand
  * (onnx/import.h).
  *
- * After opening: names of values are unique, nodes read only what earlier ones wrote, every tensor's numbers are there and as many as its shape says,
- * in this file or in a file beside it. */
+ * After opening: names of values are unique, nodes read only what earlier ones wrote, every tensor's numbers
+ * are there and as many as its shape says, in this file or in a file beside it. */
 #ifndef BERTH_FORMATS_ONNX_READER_H
 #define BERTH_FORMATS_ONNX_READER_H
 
@@ -21,7 +21,8 @@ enum berth_status berth_onnx_open_memory(const char *name, const void *data, siz
 void berth_onnx_close(struct berth_onnx_file *file);
 
 const char *berth_onnx_name(const struct berth_onnx_file *file);
-size_t berth_onnx_bytes(const struct berth_onnx_file *file); /* of the file and those beside it that it named */
+size_t berth_onnx_bytes(
+    const struct berth_onnx_file *file); /* of the file and those beside it that it named */
 const Onnx__GraphProto *berth_onnx_graph(const struct berth_onnx_file *file);
 
 /* What makes a value of that name: a node, or an initializer; neither for an input of the graph or an unknown

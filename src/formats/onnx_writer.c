@@ -383,6 +383,18 @@ static enum berth_status pack_header(struct tensor *tensor, const char *location
     return BERTH_OK;
 }
 
+static enum berth_status pack_headers(struct berth_onnx_writer *writer, const char *location,
+                                      struct berth_error *err)
+{
+    enum berth_status status = BERTH_OK;
+    for (size_t i = 0; i < writer->tensor_count && status == BERTH_OK; i++) {
+        berth_free(writer->tensors[i].header);
+        writer->tensors[i].header = NULL;
+        status = pack_header(&writer->tensors[i], location, err);
+    }
+    return status;
+}
+
 static bool is_inside(const struct tensor *tensor, bool external)
 {
     return !(external && tensor->item);
@@ -497,11 +509,7 @@ enum berth_status berth_onnx_write(struct berth_onnx_writer *writer, const char 
     }
     const char *slash = data_path ? strrchr(data_path, '/') : NULL;
     const char *location = slash ? slash + 1 : data_path;
-    for (size_t i = 0; i < writer->tensor_count; i++) {
-        berth_free(writer->tensors[i].header);
-        writer->tensors[i].header = NULL;
-        BERTH_TRY(pack_header(&writer->tensors[i], location, err));
-    }
+    BERTH_TRY(pack_headers(writer, location, err));
     if (external) {
         BERTH_TRY(berth_atomic_open(data_path, &files->data, err));
         BERTH_TRY(write_data(writer, files->data.stream, err));
@@ -519,6 +527,24 @@ enum berth_status berth_onnx_write(struct berth_onnx_writer *writer, const char 
 fail:
     berth_buffer_clear(&name);
     berth_onnx_abort(files);
+    return status;
+}
+
+enum berth_status berth_onnx_write_stream(struct berth_onnx_writer *writer, FILE *stream,
+                                          struct berth_error *err)
+{
+    enum berth_status status = writer->status;
+    if (status != BERTH_OK) {
+        *err = writer->err;
+        return status;
+    }
+    if (place_tensors(writer, 0))
+        return berth_fail(err, BERTH_LIMIT, "an ONNX file of more than 2 GB cannot be made in memory");
+    BERTH_TRY(pack_headers(writer, NULL, err));
+    BERTH_TRY(write_model(writer, false, stream, err));
+    if (fflush(stream) != 0 || ferror(stream))
+        status = berth_fail_errno(err, errno, "an ONNX file in memory: cannot write");
+fail:
     return status;
 }
 

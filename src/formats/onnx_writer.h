@@ -88,6 +88,9 @@ struct berth_onnx_files {
  * tried before the commit only when it has none. */
 enum berth_status berth_onnx_write(struct berth_onnx_writer *writer, const char *path, uint64_t inline_limit,
                                    struct berth_onnx_files *files, struct berth_error *err);
+/* The same into an open stream, which has to hold all of it. */
+enum berth_status berth_onnx_write_stream(struct berth_onnx_writer *writer, FILE *stream,
+                                          struct berth_error *err);
 enum berth_status berth_onnx_commit(struct berth_onnx_files *files, struct berth_error *err);
 void berth_onnx_abort(struct berth_onnx_files *files);
 

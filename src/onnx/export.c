@@ -262,13 +262,11 @@ static void emit_metadata(struct emit *x)
     free(text); /* jansson's */
 }
 
-enum berth_status berth_onnx_export(const struct berth_encoder *encoder, const char *path,
-                                    const struct berth_onnx_export_options *options,
-                                    struct berth_onnx_files *files, struct berth_error *err)
+/* The whole graph, without its numbers. Both x->writer and x->items are the caller's to free. */
+static enum berth_status build(struct emit *x, struct berth_error *err)
 {
-    enum berth_status status;
-    struct emit x = {.encoder = encoder, .options = options};
-    *files = (struct berth_onnx_files){.external = false};
+    const struct berth_encoder *encoder = x->encoder;
+    const struct berth_onnx_export_options *options = x->options;
     if (!encoder->has_head)
         return berth_fail(
             err, BERTH_INVALID_ARGUMENT,
@@ -276,18 +274,47 @@ enum berth_status berth_onnx_export(const struct berth_encoder *encoder, const c
     if (options->opset < BERTH_OPSET_MIN || options->opset > BERTH_OPSET_MAX)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "opset %d: berth writes %d to %d", options->opset,
                           BERTH_OPSET_MIN, BERTH_OPSET_MAX);
-    x.items_max = encoder->config.layers * ITEMS_PER_LAYER + ITEMS_OUTSIDE;
-    x.items = berth_calloc(x.items_max, sizeof *x.items);
-    if (!x.items)
-        return berth_fail_memory(err, "the list of weights", x.items_max * sizeof *x.items);
-    BERTH_TRY(berth_onnx_writer_new(options->opset, berth_emit_fill, &x, &x.writer, err));
+    x->items_max = encoder->config.layers * ITEMS_PER_LAYER + ITEMS_OUTSIDE;
+    x->items = berth_calloc(x->items_max, sizeof *x->items);
+    if (!x->items)
+        return berth_fail_memory(err, "the list of weights", x->items_max * sizeof *x->items);
+    enum berth_status status = berth_onnx_writer_new(options->opset, berth_emit_fill, x, &x->writer, err);
+    if (status != BERTH_OK)
+        return status;
     if (options->optimize && options->contrib)
-        berth_onnx_domain(x.writer, "com.microsoft", 1);
-    emit_metadata(&x);
-    emit_graph(&x);
-    status = berth_onnx_write(x.writer, path, options->inline_limit, files, err);
-fail:
-    berth_onnx_writer_free(x.writer);
-    berth_free(x.items);
+        berth_onnx_domain(x->writer, "com.microsoft", 1);
+    emit_metadata(x);
+    emit_graph(x);
+    return BERTH_OK;
+}
+
+static void clear(struct emit *x)
+{
+    berth_onnx_writer_free(x->writer);
+    berth_free(x->items);
+}
+
+enum berth_status berth_onnx_export(const struct berth_encoder *encoder, const char *path,
+                                    const struct berth_onnx_export_options *options,
+                                    struct berth_onnx_files *files, struct berth_error *err)
+{
+    struct emit x = {.encoder = encoder, .options = options};
+    *files = (struct berth_onnx_files){.external = false};
+    enum berth_status status = build(&x, err);
+    if (status == BERTH_OK)
+        status = berth_onnx_write(x.writer, path, options->inline_limit, files, err);
+    clear(&x);
+    return status;
+}
+
+enum berth_status berth_onnx_export_stream(const struct berth_encoder *encoder,
+                                           const struct berth_onnx_export_options *options, FILE *stream,
+                                           struct berth_error *err)
+{
+    struct emit x = {.encoder = encoder, .options = options};
+    enum berth_status status = build(&x, err);
+    if (status == BERTH_OK)
+        status = berth_onnx_write_stream(x.writer, stream, err);
+    clear(&x);
     return status;
 }

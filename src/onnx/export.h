@@ -32,4 +32,9 @@ enum berth_status berth_onnx_export(const struct berth_encoder *encoder, const c
                                     const struct berth_onnx_export_options *options,
                                     struct berth_onnx_files *files, struct berth_error *err);
 
+/* The same into a stream; below 2 GB. */
+enum berth_status berth_onnx_export_stream(const struct berth_encoder *encoder,
+                                           const struct berth_onnx_export_options *options, FILE *stream,
+                                           struct berth_error *err);
+
 #endif

@@ -60,7 +60,7 @@ static enum berth_status open_judge(struct judge *judge, const char *model, cons
     enum berth_status status;
     native.runtime = BERTH_RUNTIME_NATIVE;
     native.precision = BERTH_PRECISION_FP32;
-    BERTH_TRY(berth_ort_open(options->ort_library, &judge->ort, err));
+    BERTH_TRY(berth_ort_open(options->options.ort_library, &judge->ort, err));
     BERTH_TRY(berth_model_open(model, &native, &judge->model, err));
     BERTH_TRY(berth_session_new(judge->model, &native, &judge->native, err));
     const struct berth_model_info *info = berth_model_get_info(judge->model);

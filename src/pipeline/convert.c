@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "onnx/export.h"
 #include "pipeline/check.h"
+#include "pipeline/model_write.h"
 #include "pipeline/source.h"
 
 static enum berth_status check_options(const struct berth_convert_options *options, struct berth_error *err)
@@ -62,6 +63,17 @@ fail:
     return status;
 }
 
+/* Every weight that the model computes with, in float32, under its family's names; and the files that say
+ * what the model is. */
+static enum berth_status convert_to_safetensors(const char *model, const struct berth_encoder *encoder,
+                                                const struct berth_convert_options *options,
+                                                struct berth_error *err)
+{
+    if (options->optimize || options->check || options->opset)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
+    return berth_model_write(model, encoder, options->options.vocab, options->output, err);
+}
+
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
                                 struct berth_conversion *conversion, struct berth_error *err)
 {
@@ -76,7 +88,9 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
     *conversion = (struct berth_conversion){.checked = false};
     BERTH_TRY(check_options(options, err));
     BERTH_TRY(berth_source_encoder(model, &encoder, err));
-    status = convert_to_onnx(model, encoder, options, conversion, err);
+    status = options->format == BERTH_TO_SAFETENSORS
+                 ? convert_to_safetensors(model, encoder, options, err)
+                 : convert_to_onnx(model, encoder, options, conversion, err);
 fail:
     berth_encoder_free(encoder);
     return status;

@@ -12,10 +12,6 @@
 #include "base/file.h"
 #include "pipeline/source.h"
 
-/* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
-extern const unsigned char berth_builtin_vocab[];
-extern const size_t berth_builtin_vocab_size;
-
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -112,12 +108,16 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
 static enum berth_status check_runtime(struct berth_model *model, const struct berth_options *options,
                                        struct berth_error *err)
 {
-    if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
+    if (options->runtime == BERTH_RUNTIME_CUDA)
         return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
                           berth_runtime_name(options->runtime));
     model->precision = options->precision;
     if (options->precision == BERTH_PRECISION_DEFAULT)
         model->precision = BERTH_PRECISION_FP32;
+    bool bf16 = options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_AUTO;
+    if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME && bf16)
+        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is berth's own; with ONNX Runtime use fp32 or int8",
+                          berth_precision_name(options->precision));
     return BERTH_OK;
 }
 
@@ -161,9 +161,38 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
     };
+    model->parameters = encoder->parameters;
+    model->has_head = encoder->has_head;
     status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
 fail:
     berth_team_free(team);
+    return status;
+}
+
+/* ONNX Runtime: a .onnx file runs as it is; any other model is exported first, and its weights let go of. */
+static enum berth_status open_other(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+{
+    bool quantized = model->precision == BERTH_PRECISION_INT8;
+    struct berth_encoder *encoder = NULL;
+    enum berth_status status;
+    if (berth_source_is_onnx(model->name)) {
+        if (options->precision != BERTH_PRECISION_DEFAULT)
+            return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
+                              model->name);
+        char *folder = berth_source_folder(model->name);
+        status = folder ? berth_config_read(folder, &model->config, err) : berth_fail_memory(err, "a path", strlen(model->name));
+        berth_free(folder);
+        model->has_head = true;
+        return status == BERTH_OK ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err) : status;
+    }
+    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, &model->other, err));
+    model->parameters = encoder->parameters;
+    model->has_head = encoder->has_head;
+    model->config = encoder->config;
+    encoder->config = (struct berth_config){0};
+fail:
+    berth_encoder_free(encoder);
     return status;
 }
 
@@ -199,7 +228,8 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
 {
     const struct berth_config *config = berth_model_config(model);
     size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
-    if (model->plan && tokens > config->vocab_size)
+    bool runs = model->plan || model->other;
+    if (runs && tokens > config->vocab_size)
         return berth_fail(
             err, BERTH_FORMAT,
             "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
@@ -208,16 +238,16 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
     size_t own = berth_tokenizer_model_max_length(model->tokenizer);
     if (positions > 0 && (own == 0 || own > positions))
         own = positions;
-    if (model->plan && options->max_length > positions)
+    if (runs && options->max_length > positions)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
-    if (model->plan && config->vocab_size > 0 && positions < 3)
+    if (runs && config->vocab_size > 0 && positions < 3)
         return berth_fail(err, BERTH_FORMAT,
                           "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
                           model->name, positions);
     model->max_length = options->max_length ? options->max_length : own;
-    if (model->plan && model->max_length < 2)
+    if (runs && model->max_length < 2)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens has no room for [CLS] and [SEP]",
                           model->max_length);
@@ -237,7 +267,7 @@ static void fill_info(struct berth_model *model)
         .family = config->layers ? berth_family_name(config->family) : "",
         .activation = config->layers ? berth_activation_name(config->activation) : "",
         .problem = config->layers ? berth_problem_name(config->problem) : "",
-        .parameters = model->plan ? model->plan->encoder->parameters : 0,
+        .parameters = model->parameters,
         .layers = config->layers,
         .hidden_size = config->hidden_size,
         .embedding_size = config->embedding_size,
@@ -247,11 +277,11 @@ static void fill_info(struct berth_model *model)
         .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
         .max_positions = config->max_positions,
         .max_length = model->max_length,
-        .has_head = model->plan && model->plan->encoder->has_head,
+        .has_head = model->has_head,
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
         .precision = berth_precision_name(model->precision),
-        .runtime = "native",
+        .runtime = berth_runtime_name(model->other ? BERTH_RUNTIME_ONNXRUNTIME : BERTH_RUNTIME_NATIVE),
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
         .cpu = model->cpu.model,
@@ -297,7 +327,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (options->tokenizer_only)
         BERTH_TRY(read_config_if_any(model, options, err));
     else
-        BERTH_TRY(open_plan(model, err));
+        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err) : open_plan(model, err));
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
     const struct berth_config *config = berth_model_config(model);
@@ -317,6 +347,7 @@ void berth_model_free(struct berth_model *model)
     if (!model)
         return;
     berth_plan_free(model->plan);
+    berth_ort_model_free(model->other);
     berth_config_clear(&model->config);
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)

@@ -39,8 +39,9 @@ enum berth_status berth_source_encoder(const char *name, struct berth_encoder **
         return berth_onnx_import(name, encoder, err);
     *encoder = NULL;
     if (!berth_directory_exists(name))
-        return berth_fail(
-            err, BERTH_NOT_FOUND,
-            "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file or random:PRESET", name);
+        return berth_fail(err, BERTH_NOT_FOUND,
+                          "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx "
+                          "file or random:PRESET",
+                          name);
     return berth_encoder_open(name, encoder, err);
 }

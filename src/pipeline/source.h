@@ -6,6 +6,10 @@
 
 #include "model/encoder.h"
 
+/* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
+extern const unsigned char berth_builtin_vocab[];
+extern const size_t berth_builtin_vocab_size;
+
 bool berth_source_is_random(const char *name); /* "random:PRESET" */
 bool berth_source_is_onnx(const char *name);   /* a file called *.onnx */
 
