@@ -41,6 +41,14 @@ static enum berth_status too_large(const struct walk *w)
         BERTH_ONNX_PARTS_MAX, BERTH_ONNX_SKELETON_MAX, BERTH_ONNX_DEPTH_MAX);
 }
 
+/* Why `need` bytes more could not be appended. */
+static enum berth_status no_room(const struct walk *w, size_t need)
+{
+    if (need > w->out->limit - w->out->size)
+        return too_large(w);
+    return berth_fail_memory(w->err, w->name, need);
+}
+
 /* Reads a varint; false at the end of the bytes or when it is longer than 64 bits. */
 static bool read_varint(const unsigned char **at, const unsigned char *end, uint64_t *number)
 {
@@ -105,7 +113,7 @@ static enum berth_status walk_part(struct walk *w, const ProtobufCFieldDescripto
                                    const unsigned char *at, size_t size, unsigned depth)
 {
     if (!put_head(w, field->id, 0))
-        return too_large(w);
+        return no_room(w, 2 * LENGTH_SIZE);
     size_t begin = w->out->size;
     enum berth_status status = walk_message(w, field->descriptor, at, at + size, depth + 1);
     if (status == BERTH_OK)
@@ -147,7 +155,7 @@ static enum berth_status walk_message(struct walk *w, const ProtobufCMessageDesc
             kept = berth_buffer_append(w->out, begin, (size_t)(at + size - begin));
         }
         if (!kept)
-            return too_large(w);
+            return no_room(w, size + 2 * LENGTH_SIZE + sizeof(struct berth_onnx_place_of));
         at += size;
     }
     return status;

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/json_load.h"
 #include "model/families.h"
 
 enum { NAME_SIZE = 128, TENSORS_PER_LAYER = 16, TENSORS_OUTSIDE = 16 };
@@ -115,49 +116,61 @@ static enum berth_status write_weights(const struct berth_encoder *encoder, cons
 
 /* --- config.json ---------------------------------------------------------------------------------- */
 
-static void set_number(json_t *object, const char *key, size_t number)
+/* An object in the making; every value is taken, also on failure. */
+struct object {
+    json_t *json;
+    bool failed;
+};
+
+static void set(struct object *object, const char *key, json_t *value)
 {
-    json_object_set_new(object, key, json_integer((json_int_t)number));
+    object->failed = json_object_set_new(object->json, key, value) != 0 || object->failed;
 }
 
-static void set_labels(json_t *object, const struct berth_config *config)
+static void set_number(struct object *object, const char *key, size_t number)
 {
-    json_t *names = json_object(), *numbers = json_object();
+    set(object, key, json_integer((json_int_t)number));
+}
+
+static void set_labels(struct object *object, const struct berth_config *config)
+{
+    struct object names = {.json = json_object()}, numbers = {.json = json_object()};
     char id[24];
     for (size_t i = 0; i < config->labels; i++) {
         snprintf(id, sizeof id, "%zu", i);
-        json_object_set_new(names, id, json_string(config->label_names[i]));
-        set_number(numbers, config->label_names[i], i);
+        set(&names, id, json_string(config->label_names[i]));
+        set_number(&numbers, config->label_names[i], i);
     }
-    json_object_set_new(object, "id2label", names);
-    json_object_set_new(object, "label2id", numbers);
-    json_object_set_new(object, "problem_type", json_string(berth_problem_name(config->problem)));
+    set(object, "id2label", names.json);
+    set(object, "label2id", numbers.json);
+    object->failed = object->failed || names.failed || numbers.failed;
+    set(object, "problem_type", json_string(berth_problem_name(config->problem)));
 }
 
-static void set_distilbert(json_t *object, const struct berth_config *config)
+static void set_distilbert(struct object *object, const struct berth_config *config)
 {
     set_number(object, "dim", config->hidden_size);
     set_number(object, "n_layers", config->layers);
     set_number(object, "n_heads", config->heads);
     set_number(object, "hidden_dim", config->intermediate_size);
-    json_object_set_new(object, "activation", json_string(berth_activation_name(config->activation)));
-    json_object_set_new(object, "dropout", json_real(config->hidden_dropout));
-    json_object_set_new(object, "attention_dropout", json_real(config->attention_dropout));
-    json_object_set_new(object, "seq_classif_dropout", json_real(config->classifier_dropout));
+    set(object, "activation", json_string(berth_activation_name(config->activation)));
+    set(object, "dropout", json_real(config->hidden_dropout));
+    set(object, "attention_dropout", json_real(config->attention_dropout));
+    set(object, "seq_classif_dropout", json_real(config->classifier_dropout));
 }
 
-static void set_bert(json_t *object, const struct berth_config *config)
+static void set_bert(struct object *object, const struct berth_config *config)
 {
     set_number(object, "hidden_size", config->hidden_size);
     set_number(object, "num_hidden_layers", config->layers);
     set_number(object, "num_attention_heads", config->heads);
     set_number(object, "intermediate_size", config->intermediate_size);
     set_number(object, "type_vocab_size", config->type_vocab_size);
-    json_object_set_new(object, "hidden_act", json_string(berth_activation_name(config->activation)));
-    json_object_set_new(object, "layer_norm_eps", json_real(config->layer_norm_eps));
-    json_object_set_new(object, "hidden_dropout_prob", json_real(config->hidden_dropout));
-    json_object_set_new(object, "attention_probs_dropout_prob", json_real(config->attention_dropout));
-    json_object_set_new(object, "classifier_dropout", json_real(config->classifier_dropout));
+    set(object, "hidden_act", json_string(berth_activation_name(config->activation)));
+    set(object, "layer_norm_eps", json_real(config->layer_norm_eps));
+    set(object, "hidden_dropout_prob", json_real(config->hidden_dropout));
+    set(object, "attention_probs_dropout_prob", json_real(config->attention_dropout));
+    set(object, "classifier_dropout", json_real(config->classifier_dropout));
     if (config->family == BERTH_FAMILY_ELECTRA)
         set_number(object, "embedding_size", config->embedding_size);
 }
@@ -165,20 +178,20 @@ static void set_bert(json_t *object, const struct berth_config *config)
 static enum berth_status write_config(const struct berth_config *config, const char *path,
                                       struct berth_error *err)
 {
-    json_t *object = json_object();
-    json_object_set_new(object, "architectures", json_pack("[s]", config->architecture));
-    json_object_set_new(object, "model_type", json_string(berth_family_name(config->family)));
-    set_number(object, "vocab_size", config->vocab_size);
-    set_number(object, "max_position_embeddings", config->max_positions);
-    set_number(object, "pad_token_id", config->pad_token_id);
-    json_object_set_new(object, "initializer_range", json_real(config->initializer_range));
+    struct object object = {.json = json_object()};
+    set(&object, "architectures", json_pack("[s]", config->architecture));
+    set(&object, "model_type", json_string(berth_family_name(config->family)));
+    set_number(&object, "vocab_size", config->vocab_size);
+    set_number(&object, "max_position_embeddings", config->max_positions);
+    set_number(&object, "pad_token_id", config->pad_token_id);
+    set(&object, "initializer_range", json_real(config->initializer_range));
     if (config->family == BERTH_FAMILY_DISTILBERT)
-        set_distilbert(object, config);
+        set_distilbert(&object, config);
     else
-        set_bert(object, config);
-    set_labels(object, config);
-    char *text = json_dumps(object, JSON_INDENT(2));
-    json_decref(object);
+        set_bert(&object, config);
+    set_labels(&object, config);
+    char *text = object.failed ? NULL : berth_json_dump(object.json, JSON_INDENT(2));
+    json_decref(object.json);
     if (!text)
         return berth_fail_memory(err, path, 0);
     struct berth_atomic_file file;

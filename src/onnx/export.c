@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "formats/json_load.h"
 #include "onnx/emit.h"
 
 enum { ITEMS_PER_LAYER = 32, ITEMS_OUTSIDE = 32 };
@@ -249,15 +250,16 @@ static void emit_metadata(struct emit *x)
 {
     const struct berth_config *config = &x->encoder->config;
     json_t *labels = json_object();
+    bool complete = true;
     char key[24];
     for (size_t i = 0; i < config->labels; i++) {
         snprintf(key, sizeof key, "%zu", i);
-        json_object_set_new(labels, key, json_string(config->label_names[i]));
+        complete = json_object_set_new(labels, key, json_string(config->label_names[i])) == 0 && complete;
     }
-    char *text = json_dumps(labels, JSON_COMPACT);
+    char *text = complete ? berth_json_dump(labels, JSON_COMPACT) : NULL;
     berth_onnx_metadata(x->writer, "architecture", config->architecture);
     berth_onnx_metadata(x->writer, "problem_type", berth_problem_name(config->problem));
-    berth_onnx_metadata(x->writer, "id2label", text);
+    berth_onnx_metadata(x->writer, "id2label", text); /* NULL: memory ran out */
     json_decref(labels);
     free(text); /* jansson's */
 }
