@@ -367,7 +367,7 @@ BERTH_API void berth_bench_report_clear(struct berth_bench_report *report);
  * ------------------------------------------------------------------------------------------------------------- */
 
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
-enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC };
+enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
 
 struct berth_convert_options {
     enum berth_target_format format;
@@ -375,7 +375,8 @@ struct berth_convert_options {
     size_t opset;                         /* of ONNX: 13 to 20; 0: 17 */
     bool optimize;                        /* fused operators */
     bool contrib;                         /* with optimize: ONNX Runtime's own operators too */
-    enum berth_quantization quantization; /* dynamic: int8 weights, a scale a column */
+    enum berth_quantization quantization; /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
+    const char *calibration;              /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a text a line */
     bool check;                           /* compare logits in ONNX Runtime with fp32's; what fails is not written */
     struct berth_options options;         /* tokenizer, threads and ONNX Runtime's library, for the check */
 };

@@ -13,8 +13,9 @@ static bool read_format(void *target, const char *value)
 
 static bool read_quantization(void *target, const char *value)
 {
-    *(enum berth_quantization *)target = BERTH_QUANTIZATION_DYNAMIC;
-    return strcmp(value, "dynamic") == 0;
+    bool is_static = strcmp(value, "static") == 0;
+    *(enum berth_quantization *)target = is_static ? BERTH_QUANTIZATION_STATIC : BERTH_QUANTIZATION_DYNAMIC;
+    return is_static || strcmp(value, "dynamic") == 0;
 }
 
 static bool read_target(void *target, const char *value)
@@ -67,7 +68,9 @@ int cli_convert(int argc, char **argv)
         {"target", 0, "T", read_target, &convert.contrib,
          "with --optimize: onnxruntime for its own operators too (default: standard)"},
         {"quantize", 0, "HOW", read_quantization, &convert.quantization,
-         "dynamic: int8 weights, a scale a column"},
+         "dynamic, or static (QDQ, with --calibration): int8 weights, a scale a column"},
+        {"calibration", 0, "FILE", cli_read_string, &convert.calibration,
+         "--quantize static: texts to calibrate on (.tsv, .csv, .jsonl, else a text a line)"},
         {"check", 0, NULL, NULL, &convert.check,
          "compare logits in ONNX Runtime with fp32's; a file that fails is not written"},
         {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library,

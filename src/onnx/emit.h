@@ -19,7 +19,8 @@ struct emit_item {
         EMIT_AS_IS,      /* as stored, in float32 */
         EMIT_TRANSPOSED, /* [in, out] */
         EMIT_QUANTIZED,  /* [in, out] int8, symmetric, one scale a column */
-        EMIT_SCALES      /* [out]: those scales */
+        EMIT_SCALES,     /* [out]: those scales */
+        EMIT_ZEROS       /* [out] int8 zeros: their zero points */
     } kind;
     const struct berth_tensor *part[EMIT_PARTS_MAX];
     size_t parts;
@@ -31,8 +32,9 @@ struct emit {
     struct berth_onnx_writer *writer;
     struct emit_item *items; /* [items_max] */
     size_t item_count, items_max;
-    char scope[64];             /* before the names of nodes: "layer.3/attention" */
-    struct emit_name quantized; /* the activation that was quantised last */
+    char scope[64];                       /* before the names of nodes: "layer.3/attention" */
+    const struct berth_onnx_range *range; /* static quantisation: of the next product's input */
+    struct emit_name quantized;           /* the activation that was quantised last */
 };
 
 /* Fills one initializer: berth_onnx_fill_fn over struct emit and struct emit_item. */
@@ -77,6 +79,9 @@ struct emit_quantized {
     struct emit_name numbers, scale, zero;
 };
 struct emit_quantized berth_emit_quantize(struct emit *x, const char *input);
+
+/* Says what the next products' input ranges over: static quantisation alone asks. */
+void berth_emit_set_range(struct emit *x, const struct berth_onnx_range *range);
 
 /* x . weight^T over [B, T, in], quantised when the options say so; several linear layers of one input may be
  * merged. With bias: linear. */

@@ -93,7 +93,9 @@ struct emit_name berth_emit_weights(struct emit *x, const char *label, int kind,
     struct berth_onnx_shape shape = {BERTH_ONNX_F32, 2, {in, out}};
     if (kind == EMIT_QUANTIZED)
         shape.type = BERTH_ONNX_I8;
-    if (kind == EMIT_SCALES || part[0]->rank == 1)
+    if (kind == EMIT_ZEROS)
+        shape = (struct berth_onnx_shape){BERTH_ONNX_I8, 1, {out}};
+    else if (kind == EMIT_SCALES || part[0]->rank == 1)
         shape = (struct berth_onnx_shape){BERTH_ONNX_F32, 1, {out}};
     berth_onnx_tensor(x->writer, name.text, shape, new_item(x, kind, part, parts));
     return name;
@@ -101,12 +103,18 @@ struct emit_name berth_emit_weights(struct emit *x, const char *label, int kind,
 
 /* --- linear layers -------------------------------------------------------------------------------- */
 
-struct emit_quantized berth_emit_quantize(struct emit *x, const char *input)
+static struct emit_quantized quantized_names(const char *input)
 {
     struct emit_quantized out;
     snprintf(out.numbers.text, sizeof out.numbers.text, "%s/quantized", input);
     snprintf(out.scale.text, sizeof out.scale.text, "%s/scale", input);
     snprintf(out.zero.text, sizeof out.zero.text, "%s/zero", input);
+    return out;
+}
+
+struct emit_quantized berth_emit_quantize(struct emit *x, const char *input)
+{
+    struct emit_quantized out = quantized_names(input);
     if (strcmp(x->quantized.text, input) != 0)
         berth_onnx_node(x->writer, "DynamicQuantizeLinear", NULL, EMIT_INPUTS(input),
                         EMIT_INPUTS(out.numbers.text, out.scale.text, out.zero.text), NULL, 0);
@@ -148,6 +156,57 @@ static struct emit_name multiply_quantized(struct emit *x, const char *label, co
     return berth_emit_simple(x, "Mul", sub_label(label, "Mul").text, real.text, scale.text, shape);
 }
 
+void berth_emit_set_range(struct emit *x, const struct berth_onnx_range *range)
+{
+    x->range = range;
+}
+
+/* An activation quantised with the scale of its range and at once widened again, for runtimes to move the
+ * widening behind the product. */
+static struct emit_name round_input(struct emit *x, const char *input, struct berth_onnx_shape shape)
+{
+    struct emit_quantized names = quantized_names(input);
+    struct emit_name out;
+    float scale = (x->range->high - x->range->low) / UINT8_MAX;
+    if (!(scale > 0))
+        scale = 1;
+    unsigned char zero = (unsigned char)lrintf(fminf(fmaxf(-x->range->low / scale, 0), UINT8_MAX));
+    snprintf(out.text, sizeof out.text, "%s/rounded", input);
+    if (strcmp(x->quantized.text, input) == 0)
+        return out;
+    snprintf(x->quantized.text, sizeof x->quantized.text, "%s", input);
+    berth_onnx_constant(x->writer, names.scale.text, (struct berth_onnx_shape){.type = BERTH_ONNX_F32},
+                        &scale);
+    berth_onnx_constant(x->writer, names.zero.text, (struct berth_onnx_shape){.type = BERTH_ONNX_U8}, &zero);
+    berth_onnx_node(x->writer, "QuantizeLinear", NULL, EMIT_INPUTS(input, names.scale.text, names.zero.text),
+                    EMIT_INPUTS(names.numbers.text), NULL, 0);
+    berth_onnx_node(x->writer, "DequantizeLinear", NULL,
+                    EMIT_INPUTS(names.numbers.text, names.scale.text, names.zero.text), EMIT_INPUTS(out.text),
+                    NULL, 0);
+    berth_onnx_value(x->writer, BERTH_ONNX_BETWEEN, out.text, shape);
+    return out;
+}
+
+/* The QDQ form: both sides of the product as rounded float32. */
+static struct emit_name multiply_rounded(struct emit *x, const char *label, const char *input,
+                                         const struct berth_tensor *const *weight, size_t count,
+                                         struct berth_onnx_shape shape)
+{
+    const struct berth_onnx_attribute axis[] = {EMIT_INT("axis", 1)};
+    struct berth_onnx_shape matrix = {BERTH_ONNX_F32, 2, {(int64_t)weight[0]->shape[1], shape.dims[2]}};
+    struct emit_name from = round_input(x, input, berth_emit_rows(weight[0]->shape[1]));
+    struct emit_name numbers =
+        berth_emit_weights(x, sub_label(label, "weight").text, EMIT_QUANTIZED, weight, count);
+    struct emit_name scales =
+        berth_emit_weights(x, sub_label(label, "weight_scale").text, EMIT_SCALES, weight, count);
+    struct emit_name zeros =
+        berth_emit_weights(x, sub_label(label, "weight_zero").text, EMIT_ZEROS, weight, count);
+    struct emit_name rounded =
+        berth_emit_node(x, "DequantizeLinear", NULL, sub_label(label, "DequantizeLinear").text,
+                        EMIT_INPUTS(numbers.text, scales.text, zeros.text), axis, 1, &matrix);
+    return berth_emit_simple(x, "MatMul", sub_label(label, "MatMul").text, from.text, rounded.text, shape);
+}
+
 struct emit_name berth_emit_product(struct emit *x, const char *label, const char *input,
                                     const struct berth_linear *const *linear, size_t count)
 {
@@ -160,6 +219,8 @@ struct emit_name berth_emit_product(struct emit *x, const char *label, const cha
     struct berth_onnx_shape shape = berth_emit_rows(out);
     if (x->options->quantization == BERTH_ONNX_DYNAMIC)
         return multiply_quantized(x, label, input, weight, count, shape);
+    if (x->options->quantization == BERTH_ONNX_STATIC)
+        return multiply_rounded(x, label, input, weight, count, shape);
     struct emit_name numbers =
         berth_emit_weights(x, sub_label(label, "weight").text, EMIT_TRANSPOSED, weight, count);
     return berth_emit_simple(x, "MatMul", sub_label(label, "MatMul").text, input, numbers.text, shape);

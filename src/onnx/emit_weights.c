@@ -106,6 +106,13 @@ enum berth_status berth_emit_fill(void *context, const void *which, struct berth
     size_t out, in = item->part[0]->rank > 1 ? item->part[0]->shape[1] : 1;
     if (item->kind == EMIT_AS_IS)
         return copy_as_is(x, item, sink, err);
+    if (item->kind == EMIT_ZEROS) {
+        static const int8_t zero;
+        for (size_t i = 0; i < item->parts; i++)
+            for (size_t o = 0; o < item->part[i]->shape[0]; o++)
+                berth_onnx_put(sink, &zero, sizeof zero);
+        return BERTH_OK;
+    }
     float *rows = read_rows(x, item, &out, err);
     if (!rows)
         return BERTH_NO_MEMORY;

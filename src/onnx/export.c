@@ -174,15 +174,23 @@ static struct emit_name emit_layer(struct emit *x, const struct berth_layer *lay
 {
     struct berth_onnx_shape rows = berth_emit_rows(x->encoder->config.hidden_size);
     const struct berth_linear *linear = &layer->attention_out;
+    static const struct berth_onnx_layer_ranges none;
+    size_t index = (size_t)(layer - x->encoder->layers);
+    const struct berth_onnx_layer_ranges *ranges =
+        x->options->ranges ? &x->options->ranges->layers[index] : &none;
+    berth_emit_set_range(x, &ranges->qkv);
     struct emit_name t = emit_attention(x, layer, input, mask);
+    berth_emit_set_range(x, &ranges->attention_out);
     t = berth_emit_linear(x, "attention_out", t.text, &linear, 1);
     t = berth_emit_simple(x, "Add", "attention_out/residual", t.text, input, rows);
     struct emit_name middle = berth_emit_norm(x, "attention_norm", t.text, &layer->attention_norm);
     linear = &layer->ffn_in;
+    berth_emit_set_range(x, &ranges->ffn_in);
     t = berth_emit_linear(x, "ffn_in", middle.text, &linear, 1);
     t = berth_emit_activation(x, x->encoder->config.activation, t.text,
                               berth_emit_rows(x->encoder->config.intermediate_size));
     linear = &layer->ffn_out;
+    berth_emit_set_range(x, &ranges->ffn_out);
     t = berth_emit_linear(x, "ffn_out", t.text, &linear, 1);
     t = berth_emit_simple(x, "Add", "ffn_out/residual", t.text, middle.text, rows);
     return berth_emit_norm(x, "ffn_norm", t.text, &layer->ffn_norm);
@@ -236,6 +244,7 @@ static void emit_graph(struct emit *x)
     struct emit_name t = fused ? berth_emit_fused_embedding(x) : emit_embedding(x);
     if (encoder->project.weight.elements) {
         const struct berth_linear *project = &encoder->project;
+        berth_emit_set_range(x, x->options->ranges ? &x->options->ranges->project : NULL);
         t = berth_emit_linear(x, "project", t.text, &project, 1);
     }
     for (size_t i = 0; i < encoder->config.layers; i++) {
@@ -276,6 +285,10 @@ static enum berth_status build(struct emit *x, struct berth_error *err)
     if (options->opset < BERTH_OPSET_MIN || options->opset > BERTH_OPSET_MAX)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "opset %d: berth writes %d to %d", options->opset,
                           BERTH_OPSET_MIN, BERTH_OPSET_MAX);
+    if (options->quantization == BERTH_ONNX_STATIC && (!options->ranges || options->contrib))
+        return berth_fail(
+            err, BERTH_INVALID_ARGUMENT,
+            "static quantisation needs calibration data, and has no form in ONNX Runtime's own operators");
     x->items_max = encoder->config.layers * ITEMS_PER_LAYER + ITEMS_OUTSIDE;
     x->items = berth_calloc(x->items_max, sizeof *x->items);
     if (!x->items)

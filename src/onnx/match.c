@@ -83,6 +83,13 @@ const char *berth_match_strip(const struct match *m, const char *value)
             berth_match_is(maker.node, "Identity") ||
             (berth_match_is(maker.node, "Dropout") && maker.output == 0) ||
             (berth_match_is(maker.node, "Cast") && is_float_type(berth_match_int(maker.node, "to", 0)));
+        if (berth_match_is(
+                maker.node,
+                "DequantizeLinear")) { /* of QuantizeLinear: rounding, which berth does in its own way */
+            const Onnx__NodeProto *rounded = berth_onnx_find(m->file, berth_match_input(maker.node, 0)).node;
+            idle = berth_match_is(rounded, "QuantizeLinear");
+            maker.node = idle ? rounded : maker.node;
+        }
         if (!idle)
             break;
         value = berth_match_input(maker.node, 0);
@@ -223,6 +230,20 @@ static bool match_matrix(struct match *m, const char *value, struct berth_tensor
     return berth_match_constant(m, value, tensor) && tensor->rank == 2;
 }
 
+/* A weight, or one that DequantizeLinear makes of int8 numbers with a scale a column. */
+static bool match_weight(struct match *m, const char *value, struct match_linear *out)
+{
+    const Onnx__NodeProto *node = berth_match_maker(m, value).node;
+    if (!berth_match_is(node, "DequantizeLinear"))
+        return match_matrix(m, value, &out->weight, &out->by_rows);
+    if (!match_matrix(m, berth_match_input(node, 0), &out->weight, &out->by_rows) ||
+        !berth_match_constant(m, berth_match_input(node, 1), &out->scale) ||
+        (berth_match_input(node, 2)[0] && !berth_match_constant(m, berth_match_input(node, 2), &out->zero)))
+        return false;
+    int64_t axis = berth_match_int(node, "axis", 1);
+    return out->scale.elements == 1 || (!out->by_rows && (axis == 1 || axis == -1));
+}
+
 /* --- linear layers -------------------------------------------------------------------------------- */
 
 /* Inputs of a node of two, in either order. */
@@ -272,8 +293,7 @@ bool berth_match_product(struct match *m, const char *value, struct match_linear
     if (berth_match_is(node, "Mul"))
         return match_integer_product(m, node, out);
     *out = (struct match_linear){.input = node ? berth_match_input(node, 0) : NULL};
-    if (!berth_match_is(node, "MatMul") ||
-        !match_matrix(m, berth_match_input(node, 1), &out->weight, &out->by_rows))
+    if (!berth_match_is(node, "MatMul") || !match_weight(m, berth_match_input(node, 1), out))
         return false;
     out->out = out->weight.shape[out->by_rows ? 0 : 1];
     return true;

@@ -289,7 +289,8 @@ bool berth_match_activation(struct match *m, const char *value, enum berth_activ
 {
     /* Float32 constants are exact to 1e-7; the two kinds of gelu differ by 3e-4 somewhere in this range. */
     static const double reach = 6, step = 0.25, tolerance = 2e-5;
-    const Onnx__NodeProto *node = berth_match_maker(m, value).node;
+    value = berth_match_strip(m, value);
+    const Onnx__NodeProto *node = berth_onnx_find(m->file, value).node;
     if (node && match_bias_activation(m, node, act, linear))
         return true;
     m->budget = BUDGET;

@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "onnx/export.h"
+#include "pipeline/calibrate.h"
 #include "pipeline/check.h"
 #include "pipeline/model_write.h"
 #include "pipeline/source.h"
@@ -16,6 +18,9 @@ static enum berth_status check_options(const struct berth_convert_options *optio
         return berth_fail(
             err, BERTH_INVALID_ARGUMENT,
             "quantisation on conversion is for ONNX; a quantised checkpoint is made by quantize");
+    if ((options->quantization == BERTH_QUANTIZATION_STATIC) != (options->calibration != NULL))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "static quantisation and calibration data (--calibration) go together");
     if (options->contrib && !options->optimize)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "ONNX Runtime's own operators come with optimisation alone");
@@ -45,21 +50,29 @@ static enum berth_status convert_to_onnx(const char *model, const struct berth_e
                                          const struct berth_convert_options *options,
                                          struct berth_conversion *conversion, struct berth_error *err)
 {
+    static const enum berth_onnx_quantization kinds[] = {
+        [BERTH_QUANTIZATION_NONE] = BERTH_ONNX_UNQUANTIZED,
+        [BERTH_QUANTIZATION_DYNAMIC] = BERTH_ONNX_DYNAMIC,
+        [BERTH_QUANTIZATION_STATIC] = BERTH_ONNX_STATIC,
+    };
+    struct berth_onnx_ranges ranges = {.layers = NULL};
     const struct berth_onnx_export_options wanted = {
         .opset = options->opset ? (int)options->opset : BERTH_OPSET_DEFAULT,
         .optimize = options->optimize,
         .contrib = options->contrib,
-        .quantization =
-            options->quantization == BERTH_QUANTIZATION_DYNAMIC ? BERTH_ONNX_DYNAMIC : BERTH_ONNX_UNQUANTIZED,
+        .quantization = kinds[options->quantization],
+        .ranges = options->calibration ? &ranges : NULL,
     };
-    struct berth_onnx_files files;
-    enum berth_status status = berth_onnx_export(encoder, options->output, &wanted, &files, err);
-    if (status != BERTH_OK)
-        return status;
+    struct berth_onnx_files files = {.external = false};
+    enum berth_status status;
+    if (options->calibration)
+        BERTH_TRY(berth_calibrate(model, options, &ranges, err));
+    BERTH_TRY(berth_onnx_export(encoder, options->output, &wanted, &files, err));
     BERTH_TRY(try_file(model, &files, options, conversion, err));
-    return berth_onnx_commit(&files, err);
+    status = berth_onnx_commit(&files, err);
 fail:
     berth_onnx_abort(&files);
+    berth_free(ranges.layers);
     return status;
 }
 

@@ -45,6 +45,11 @@ big=$(stat -c %s "$work/to/m.onnx")
 expect 0 "" "$berth" convert -m "$models/electra-reg1" --to onnx -o "$work/to/m.onnx" --quantize dynamic
 [ "$(stat -c %s "$work/to/m.onnx")" -lt "$big" ] || fail "int8 is not smaller"
 expect 0 "" "$berth" predict -m "$work/to/m.onnx" "a text"
+expect 0 "" "$berth" convert -m "$models/electra-reg1" --to onnx -o "$work/to/m.onnx" --quantize static --calibration "$work/texts"
+expect 0 "" "$berth" predict -m "$work/to/m.onnx" "a text"
+refused "go together" "$berth" convert -m "$models/electra-reg1" --to onnx -o "$work/to/m.onnx" --quantize static
+: >"$work/empty.txt"
+refused "no texts" "$berth" convert -m "$models/electra-reg1" --to onnx -o "$work/to/m.onnx" --quantize static --calibration "$work/empty.txt"
 
 # A model directory: from a directory in an older form, from an ONNX file, from a random model.
 for name in bert-f16 bert-legacy-gamma-beta distilbert-reg1-f16 electra-reg1; do
@@ -101,7 +106,8 @@ if [ -n "${BERTH_ORT_LIBRARY:-}" ] && [ -r "$BERTH_ORT_LIBRARY" ]; then
     for name in bert-gelu-2 bert-relu-reg1 distilbert-gelu-2 electra-noproj-gelunew-3; do
         folder_of "$models/$name"
         for form in "" "--opset 13" "--opset 18 --optimize" "--optimize --target onnxruntime" "--quantize dynamic" \
-            "--quantize dynamic --optimize --target onnxruntime"; do
+            "--quantize dynamic --optimize --target onnxruntime" "--quantize static --calibration $work/texts" \
+            "--opset 13 --optimize --quantize static --calibration $work/texts"; do
             # shellcheck disable=SC2086
             expect 0 "" "$berth" convert -m "$models/$name" --to onnx -o "$work/to/m.onnx" --check --json $form
             grep -q '"largest_difference"' "$work/out" || fail "no difference is told for $name $form"

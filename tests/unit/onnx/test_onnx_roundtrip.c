@@ -16,6 +16,12 @@
 #include "support/engine_support.h"
 #include "support/weights_support.h"
 
+static const struct berth_onnx_layer_ranges layer_ranges[SUPPORT_L] = {
+    {{-1, 1}, {-2, 2}, {0, 3}, {-0.5f, 4}},
+    {{0, 0}, {-2, 2}, {0, 3}, {-0.5f, 4}}, /* nothing seen but zeros: scale 1 */
+};
+static const struct berth_onnx_ranges ranges = {{0, 0}, (struct berth_onnx_layer_ranges *)layer_ranges};
+
 static const struct berth_onnx_export_options forms[] = {
     {.opset = 13},
     {.opset = 17},
@@ -28,6 +34,8 @@ static const struct berth_onnx_export_options forms[] = {
     {.opset = 13, .quantization = BERTH_ONNX_DYNAMIC},
     {.opset = 18, .optimize = true, .quantization = BERTH_ONNX_DYNAMIC},
     {.opset = 17, .optimize = true, .contrib = true, .quantization = BERTH_ONNX_DYNAMIC},
+    {.opset = 13, .quantization = BERTH_ONNX_STATIC, .ranges = &ranges},
+    {.opset = 18, .optimize = true, .quantization = BERTH_ONNX_STATIC, .ranges = &ranges},
 };
 
 enum { FORMS = sizeof forms / sizeof *forms };
@@ -105,7 +113,7 @@ static void import_gives_back_what_was_exported(const char *directory)
             fail_msg("form %zu: %s", i, err.message);
         assert_true(imported->has_head);
         assert_int_equal(imported->parameters, encoder->parameters);
-        expect_same_weights(imported, encoder, forms[i].quantization == BERTH_ONNX_DYNAMIC);
+        expect_same_weights(imported, encoder, forms[i].quantization != BERTH_ONNX_UNQUANTIZED);
         berth_encoder_free(imported);
         remove_exported(directory);
     }
@@ -201,7 +209,7 @@ static bool try_bytes(const unsigned char *data, size_t size, const char *config
 static void import_damaged_bytes_are_refused_or_harmless(void **state)
 {
     (void)state;
-    static const size_t which[] = {1, 6, 10};
+    static const size_t which[] = {1, 6, 10, 11};
     for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
         struct support_model model;
         char path[256];
