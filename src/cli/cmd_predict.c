@@ -20,7 +20,9 @@ static bool read_format(void *target, const char *value)
     return false;
 }
 
-/* Texts collected from a reader: at most so many, and about so many bytes, are classified together. */
+enum { LABEL_SHOWN = 200 }; /* characters, in formats for people */
+
+/* Texts collected: at most so many, and about so many bytes, are classified together. */
 enum { WINDOW_TEXTS = 512, WINDOW_BYTES = 4 << 20 };
 
 struct window {
@@ -79,18 +81,27 @@ static void write_json(FILE *out, const struct berth_model_info *info, const str
     putc('}', out);
 }
 
-/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. */
-static void write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
+/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. Returns
+ * the characters written. */
+static size_t write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
 {
     size_t shown = 0;
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         if ((c & 0xc0) != 0x80 && shown++ == limit) {
             fputs("...", out);
-            return;
+            return limit + 3;
         }
         putc(c < 0x20 || c == 0x7f ? ' ' : c, out);
     }
+    return shown;
+}
+
+/* A label, which may be any text, and spaces up to the width. */
+static void write_label(FILE *out, const char *label, size_t width)
+{
+    for (size_t shown = write_excerpt(out, label, strlen(label), LABEL_SHOWN); shown < width; shown++)
+        putc(' ', out);
 }
 
 static void write_result(struct job *job, const struct berth_text *text, const struct berth_result *result)
@@ -106,14 +117,14 @@ static void write_result(struct job *job, const struct berth_text *text, const s
         case FORMAT_TSV:
             if (first)
                 fputs("label\tscore\ttokens\n", out);
-            fprintf(out, "%s\t%.9g\t%zu\n", result->label ? result->label : "", (double)result->score,
-                    result->tokens);
+            write_label(out, result->label ? result->label : "", 0);
+            fprintf(out, "\t%.9g\t%zu\n", (double)result->score, result->tokens);
             break;
         case FORMAT_TABLE:
             if (first)
                 fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
-            fprintf(out, "%-16s %8.4f %7zu  ", result->label ? result->label : "-", (double)result->score,
-                    result->tokens);
+            write_label(out, result->label ? result->label : "-", 16);
+            fprintf(out, " %8.4f %7zu  ", (double)result->score, result->tokens);
             write_excerpt(out, text->text, text->size, 60);
             if (text->pair) {
                 fputs(" | ", out);
@@ -143,18 +154,27 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
     return true;
 }
 
-static bool collect(struct window *window, const struct berth_text *text)
+static enum berth_status collect(struct window *window, const struct berth_text *text,
+                                 struct berth_error *err)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
     if (!add(window, text->text, text->size, &text_at) ||
-        (text->pair && !add(window, text->pair, text->pair_size, &pair_at)))
-        return false;
+        (text->pair && !add(window, text->pair, text->pair_size, &pair_at))) {
+        snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
+                 text->size + text->pair_size);
+        return err->status = BERTH_NO_MEMORY;
+    }
     window->place[i].text = text_at;
     window->place[i].text_size = text->size;
     window->place[i].pair = pair_at;
     window->place[i].pair_size = text->pair_size;
     window->count++;
-    return true;
+    return BERTH_OK;
+}
+
+static bool is_full(const struct window *window)
+{
+    return window->count == WINDOW_TEXTS || window->used >= WINDOW_BYTES;
 }
 
 static enum berth_status flush_window(struct job *job, struct berth_error *err)
@@ -184,13 +204,12 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
             struct berth_error ignored;
             return flush_window(job, &ignored) == BERTH_OK ? status : (*err = ignored, ignored.status);
         }
-        if (!end && !collect(job->window, &record.text)) {
-            snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
-                     record.text.size);
-            return err->status = BERTH_NO_MEMORY;
-        }
+        if (!end)
+            status = collect(job->window, &record.text, err);
+        if (status != BERTH_OK)
+            return status;
         bool waits = !end && !berth_reader_ready(reader);
-        if (end || waits || job->window->count == WINDOW_TEXTS || job->window->used >= WINDOW_BYTES) {
+        if (end || waits || is_full(job->window)) {
             status = flush_window(job, err);
             if (status != BERTH_OK)
                 return status;
@@ -209,13 +228,13 @@ static enum berth_status predict_arguments(struct job *job, char **texts, size_t
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
-        struct berth_result result;
-        enum berth_status status = berth_session_classify(job->session, &text, 1, &result, err);
+        enum berth_status status = collect(job->window, &text, err);
+        if (status == BERTH_OK && is_full(job->window))
+            status = flush_window(job, err);
         if (status != BERTH_OK)
             return status;
-        write_result(job, &text, &result);
     }
-    return BERTH_OK;
+    return flush_window(job, err);
 }
 
 static int predict(const struct cli_common *common, const char *input, enum berth_layout layout,
@@ -269,16 +288,18 @@ int cli_predict(int argc, char **argv)
     struct berth_columns columns = {0};
     enum format format = FORMAT_UNSET;
     const struct cli_flag flags[] = {
-        CLI_MODEL_FLAG(common),
+        CLI_HEADING("input"),
         CLI_INPUT_FLAGS(input, layout, columns),
-        {"format", 'f', "F", read_format, &format,
-         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
-        {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
+        CLI_HEADING("model"),
+        CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
         {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
          "tokens computed together (default 1024)"},
-        CLI_TOKENIZER_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
+        {"format", 'f', "F", read_format, &format,
+         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
+        CLI_OUTPUT_FLAG(output_path),
         CLI_QUIET_FLAG(common),
     };
     const struct cli_verb verb = {

@@ -6,10 +6,38 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in *fault.
- */
+/* KEY=VALUE, one of a model's own options; false, with what is wrong in `fault`. */
+static bool parse_model_option(char *argument, struct berth_options *options, char *fault, size_t size)
+{
+    const struct cli_flag known[] = {
+        {"precision", 0, NULL, cli_read_precision, &options->precision, NULL},
+        {"runtime", 0, NULL, cli_read_runtime, &options->runtime, NULL},
+        {"threads", 0, NULL, cli_read_positive, &options->threads, NULL},
+        {"max-length", 0, NULL, cli_read_positive, &options->max_length, NULL},
+        {"isa", 0, NULL, cli_read_string, &options->isa, NULL},
+        {"vocab", 0, NULL, cli_read_string, &options->vocab, NULL},
+    };
+    char *value = strchr(argument, '=');
+    if (value)
+        *value++ = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(argument, known[i].name) != 0)
+            continue;
+        if (value && known[i].read(known[i].target, value))
+            return true;
+        snprintf(fault, size, "'%s' is not a valid %s of a model", value ? value : "", argument);
+        return false;
+    }
+    snprintf(fault, size,
+             "'%s' is not an option of a model: precision, runtime, threads, max-length, isa and vocab are",
+             argument);
+    return false;
+}
+
+/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
+ * `fault`. */
 static bool parse_model(char *argument, const struct berth_options *defaults,
-                        struct berth_served_model *served, const char **fault)
+                        struct berth_served_model *served, char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
     char *rest = strchr(argument, ',');
@@ -28,26 +56,15 @@ static bool parse_model(char *argument, const struct berth_options *defaults,
         const char *slash = strrchr(argument, '/');
         served->name = slash ? slash + 1 : argument;
     }
-    *fault = "a name and a model are needed, as in -m sst2=DIR";
-    if (!*served->name || !*served->model)
+    if (!*served->name || !*served->model) {
+        snprintf(fault, size, "a name and a model are needed, as in -m sst2=DIR");
         return false;
+    }
     for (char *next; rest; rest = next) {
         next = strchr(rest, ',');
         if (next)
             *next++ = 0;
-        char *value = strchr(rest, '=');
-        *fault = rest;
-        if (!value)
-            return false;
-        *value++ = 0;
-        bool known = strcmp(rest, "precision") == 0    ? cli_read_precision(&served->options.precision, value)
-                     : strcmp(rest, "runtime") == 0    ? cli_read_runtime(&served->options.runtime, value)
-                     : strcmp(rest, "threads") == 0    ? cli_read_positive(&served->options.threads, value)
-                     : strcmp(rest, "max-length") == 0 ? cli_read_positive(&served->options.max_length, value)
-                     : strcmp(rest, "isa") == 0        ? cli_read_string(&served->options.isa, value)
-                     : strcmp(rest, "vocab") == 0      ? cli_read_string(&served->options.vocab, value)
-                                                       : false;
-        if (!known)
+        if (!parse_model_option(rest, &served->options, fault, size))
             return false;
     }
     return true;
@@ -67,7 +84,9 @@ static int serve_until_signal(struct berth_server_options *options)
     struct berth_server *server;
     if (berth_server_start(options, &server, &err) != BERTH_OK)
         return cli_fail("serve", &err);
-    printf("listening on http://%s:%u\n", options->host, berth_server_port(server));
+    bool v6 = strchr(options->host, ':'); /* in brackets within a URL */
+    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "",
+           berth_server_port(server));
     fflush(stdout);
     int signal_number;
     while (sigwait(&ends, &signal_number) == 0 && signal_number == SIGHUP)
@@ -83,12 +102,15 @@ int cli_serve(int argc, char **argv)
     struct berth_server_options options = {.host = "127.0.0.1"};
     size_t port = 5001, timeout = 0;
     const struct cli_flag flags[] = {
+        CLI_HEADING("models"),
         {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
          "a model to serve; its own options after commas: NAME=DIR,threads=2"},
-        {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
-        {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
+        CLI_VOCAB_FLAG(common),
+        CLI_HEADING("server"),
+        {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
+        {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
         {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes,
          "largest request body (default 8388608)"},
         {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests,
@@ -118,9 +140,9 @@ int cli_serve(int argc, char **argv)
     cli_log_to_stderr(&common);
     struct berth_served_model served[CLI_LIST_MAX];
     for (size_t i = 0; i < models.count; i++) {
-        const char *fault;
-        if (!parse_model((char *)models.item[i], &common.options, &served[i],
-                         &fault)) /* argv's strings are ours to change */
+        char fault[256];
+        char *argument = (char *)models.item[i]; /* argv's strings are ours to change */
+        if (!parse_model(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0)

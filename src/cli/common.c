@@ -7,7 +7,11 @@
 static void print_remark(void *context, enum berth_severity severity, const char *line)
 {
     (void)context;
-    fprintf(stderr, "berth: %s%s\n", severity == BERTH_SEVERITY_ERROR ? "error: " : severity == BERTH_SEVERITY_WARNING ? "note: " : "", line);
+    fprintf(stderr, "berth: %s%s\n",
+            severity == BERTH_SEVERITY_ERROR     ? "error: "
+            : severity == BERTH_SEVERITY_WARNING ? "note: "
+                                                 : "",
+            line);
 }
 
 void cli_log_to_stderr(struct cli_common *common)
@@ -31,7 +35,8 @@ enum berth_status cli_output_open(struct cli_output *output, const char *path, s
     return status;
 }
 
-int cli_output_close(struct cli_output *output, const char *verb, enum berth_status status, struct berth_error *err)
+int cli_output_close(struct cli_output *output, const char *verb, enum berth_status status,
+                     struct berth_error *err)
 {
     if (output->to_file && status == BERTH_OK)
         status = berth_atomic_commit(&output->file, err);
@@ -40,7 +45,8 @@ int cli_output_close(struct cli_output *output, const char *verb, enum berth_sta
     else if (fflush(stdout) != 0 || ferror(stdout)) {
         if (status == BERTH_OK) {
             err->status = status = BERTH_IO;
-            snprintf(err->message, sizeof err->message, "cannot write to standard output: %s", strerror(errno ? errno : EIO));
+            snprintf(err->message, sizeof err->message, "cannot write to standard output: %s",
+                     strerror(errno ? errno : EIO));
         }
     }
     return status == BERTH_OK ? CLI_OK : cli_fail(verb, err);
@@ -54,7 +60,12 @@ static size_t sequence_length(const unsigned char *s, const unsigned char *end)
     size_t n = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
     if (*s < 0xc2 || *s > 0xf4 || (size_t)(end - s) < n)
         return 0;
-    unsigned char low = *s == 0xe0 ? 0xa0 : *s == 0xf0 ? 0x90 : 0x80, high = *s == 0xed ? 0x9f : *s == 0xf4 ? 0x8f : 0xbf;
+    unsigned char low = *s == 0xe0   ? 0xa0
+                        : *s == 0xf0 ? 0x90
+                                     : 0x80,
+                  high = *s == 0xed   ? 0x9f
+                         : *s == 0xf4 ? 0x8f
+                                      : 0xbf;
     for (size_t i = 1; i < n; i++, low = 0x80, high = 0xbf)
         if (s[i] < low || s[i] > high)
             return 0;

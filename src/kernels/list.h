@@ -13,7 +13,8 @@
 #define BERTH_KERNEL_LEVELS_X86(X)                                           \
     X(avx2, avx2, BERTH_ISA_AVX2, "6x16", 16, "3x16", 16, "4x16", 16)        \
     X(avx512, avx512, BERTH_ISA_AVX512, "14x32", 32, "4x48", 48, "8x32", 32) \
-    X(avx512, vnni, BERTH_ISA_VNNI, "14x32", 32, "8x48", 48, "8x48", 48)
+    X(avx512, vnni, BERTH_ISA_VNNI, "14x32", 32, "8x48", 48, "8x48", 48)     \
+    X(avx512, amx, BERTH_ISA_AMX, "14x32", 32, "32x32", 32, "32x32", 32)
 #else
 #define BERTH_KERNEL_LEVELS_X86(X)
 #endif

@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/presets.h"
 #include "pipeline/source.h"
 
 static bool has_prefix(const char *text, const char *prefix)
@@ -23,18 +24,30 @@ static void remark(struct berth_model *model, const struct berth_options *option
 
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
 {
-    char line[512];
+    char text[BERTH_ERROR_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    struct berth_error printable; /* the words may be a file's: as fit for a terminal as an error's */
+    berth_fail(&printable, BERTH_OK, "%s", text);
     for (size_t i = 0; i < BERTH_REMARKS_MAX; i++)
         if (!model->remarks[i]) {
-            model->remarks[i] = berth_strdup(line);
+            model->remarks[i] = berth_strdup(printable.message);
             break;
         }
     if (options->log)
-        options->log(options->log_context, BERTH_SEVERITY_WARNING, line);
+        options->log(options->log_context, BERTH_SEVERITY_WARNING, printable.message);
+}
+
+/* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
+static bool is_hub_id(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t first = strspn(name, allowed);
+    const char *second = name + first + 1;
+    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' &&
+           !second[strspn(second, allowed)];
 }
 
 /* Which of the forms of a model argument this is; everything that this version cannot open is refused by
@@ -44,27 +57,47 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
     if (berth_source_is_random(name) || berth_directory_exists(name))
         return BERTH_OK;
     if (berth_source_is_onnx(name))
-        return berth_path_present(name) ? BERTH_OK : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
+        return berth_path_present(name) ? BERTH_OK
+                                        : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
     if (has_prefix(name, "bundled:"))
         return berth_fail(err, BERTH_UNSUPPORTED,
                           "%s: this version ships no trained model yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
-    return berth_fail(
-        err, BERTH_NOT_FOUND,
-        "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file or random:PRESET", name);
+    if (is_hub_id(name))
+        return berth_fail(err, BERTH_NOT_FOUND,
+                          "%s: no such directory, and this version cannot fetch a hub's model yet; download "
+                          "it and give its directory",
+                          name);
+    return berth_fail(err, BERTH_NOT_FOUND,
+                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
+                      "or random:PRESET",
+                      name);
 }
 
 /* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
 static void choose_precision(struct berth_model *model, const struct berth_options *options)
 {
+    static const char *const extents[] = {
+        [BERTH_PRECISION_FP32] = "",
+        [BERTH_PRECISION_BF16] = "; products and word embedding, the classifier in fp32",
+        [BERTH_PRECISION_INT8] = "; products, attention and word embedding, the classifier in fp32",
+    };
     bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
-    if (model->precision == BERTH_PRECISION_AUTO)
+    const char *reason = "asked for";
+    if (model->precision == BERTH_PRECISION_AUTO) {
+        reason = hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16";
         model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
-    else if (model->precision == BERTH_PRECISION_BF16 && !hardware)
+    } else if (model->precision == BERTH_PRECISION_DEFAULT) {
+        reason = "the default";
+        model->precision = BERTH_PRECISION_FP32;
+    } else if (model->precision == BERTH_PRECISION_BF16 && !hardware) {
         remark(model, options,
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
+    }
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s%s", reason,
+             extents[model->precision]);
 }
 
 static enum berth_number number_of(enum berth_precision precision)
@@ -112,11 +145,10 @@ static enum berth_status check_runtime(struct berth_model *model, const struct b
         return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
                           berth_runtime_name(options->runtime));
     model->precision = options->precision;
-    if (options->precision == BERTH_PRECISION_DEFAULT)
-        model->precision = BERTH_PRECISION_FP32;
     bool bf16 = options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_AUTO;
     if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME && bf16)
-        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is berth's own; with ONNX Runtime use fp32 or int8",
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "precision %s is berth's own; with ONNX Runtime use fp32 or int8",
                           berth_precision_name(options->precision));
     return BERTH_OK;
 }
@@ -170,20 +202,29 @@ fail:
 }
 
 /* ONNX Runtime: a .onnx file runs as it is; any other model is exported first, and its weights let go of. */
-static enum berth_status open_other(struct berth_model *model, const struct berth_options *options, struct berth_error *err)
+static enum berth_status open_other(struct berth_model *model, const struct berth_options *options,
+                                    struct berth_error *err)
 {
     bool quantized = model->precision == BERTH_PRECISION_INT8;
     struct berth_encoder *encoder = NULL;
     enum berth_status status;
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+             berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
+             : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
+                         : "the default");
     if (berth_source_is_onnx(model->name)) {
         if (options->precision != BERTH_PRECISION_DEFAULT)
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
                               model->name);
         char *folder = berth_source_folder(model->name);
-        status = folder ? berth_config_read(folder, &model->config, err) : berth_fail_memory(err, "a path", strlen(model->name));
+        status = folder ? berth_config_read(folder, &model->config, err)
+                        : berth_fail_memory(err, "a path", strlen(model->name));
         berth_free(folder);
         model->has_head = true;
-        return status == BERTH_OK ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err) : status;
+        return status == BERTH_OK
+                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err)
+                   : status;
     }
     BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
     BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, &model->other, err));
@@ -196,14 +237,16 @@ fail:
     return status;
 }
 
-/* A folder that only tokenises may lack everything but its vocabulary, and may hold a model that berth cannot
- * run. */
+/* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model
+ * that berth cannot run. */
 static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
                                             struct berth_error *err)
 {
+    uint64_t seed;
     if (berth_source_is_random(model->name))
-        return BERTH_OK;
-    char *folder = berth_source_folder(model->name), *path = folder ? berth_path_join(folder, "config.json") : NULL;
+        return berth_preset_config(berth_source_preset(model->name), &model->config, &seed, err);
+    char *folder = berth_source_folder(model->name),
+         *path = folder ? berth_path_join(folder, "config.json") : NULL;
     enum berth_status status = BERTH_OK;
     if (!path)
         status = berth_fail_memory(err, "a path", strlen(model->name));
@@ -242,7 +285,7 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
-    if (runs && config->vocab_size > 0 && positions < 3)
+    if (runs && positions < 3)
         return berth_fail(err, BERTH_FORMAT,
                           "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
                           model->name, positions);
@@ -281,6 +324,7 @@ static void fill_info(struct berth_model *model)
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
         .precision = berth_precision_name(model->precision),
+        .precision_reason = model->precision_reason,
         .runtime = berth_runtime_name(model->other ? BERTH_RUNTIME_ONNXRUNTIME : BERTH_RUNTIME_NATIVE),
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
@@ -327,7 +371,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (options->tokenizer_only)
         BERTH_TRY(read_config_if_any(model, options, err));
     else
-        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err) : open_plan(model, err));
+        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err)
+                                                                : open_plan(model, err));
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
     const struct berth_config *config = berth_model_config(model);

@@ -15,6 +15,11 @@ bool berth_source_is_random(const char *name)
     return strncmp(name, random_prefix, strlen(random_prefix)) == 0;
 }
 
+const char *berth_source_preset(const char *name)
+{
+    return name + strlen(random_prefix);
+}
+
 bool berth_source_is_onnx(const char *name)
 {
     static const char suffix[] = ".onnx";
@@ -34,7 +39,7 @@ enum berth_status berth_source_encoder(const char *name, struct berth_encoder **
                                        struct berth_error *err)
 {
     if (berth_source_is_random(name))
-        return berth_encoder_random(name + strlen(random_prefix), encoder, err);
+        return berth_encoder_random(berth_source_preset(name), encoder, err);
     if (berth_source_is_onnx(name))
         return berth_onnx_import(name, encoder, err);
     *encoder = NULL;

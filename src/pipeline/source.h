@@ -10,8 +10,9 @@
 extern const unsigned char berth_builtin_vocab[];
 extern const size_t berth_builtin_vocab_size;
 
-bool berth_source_is_random(const char *name); /* "random:PRESET" */
-bool berth_source_is_onnx(const char *name);   /* a file called *.onnx */
+bool berth_source_is_random(const char *name);     /* "random:PRESET" */
+const char *berth_source_preset(const char *name); /* PRESET of it */
+bool berth_source_is_onnx(const char *name);       /* a file called *.onnx */
 
 /* The folder of MODEL's configuration and vocabulary, for berth_free; NULL when memory ran out. */
 char *berth_source_folder(const char *name);

@@ -10,7 +10,14 @@ expect 2 "not part of version" "$berth" finetune -m x
 for verb in tokenize predict eval info serve bench; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
-    [ "$(awk 'length > 120' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 120 columns"
+    [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
+    for option in $(grep -o -- '--[a-z-]*' "$work/out" | sort -u); do # the manual page knows it too
+        sed 's/\\-/-/g' "$source_folder/docs/man/berth.1" | grep -qF -e "fB$option\\f" || fail "$option of $verb is not in the manual page"
+    done
+    if [ -w /dev/full ]; then
+        "$berth" $verb --help >/dev/full 2>"$work/err"
+        [ $? -eq 1 ] && grep -q "No space left" "$work/err" || fail "$verb --help on a full disk: $(cat "$work/err")"
+    fi
     expect 0 "" "$berth" $verb --version
     expect 2 "unknown option" "$berth" $verb --nonsense
     [ ! -s "$work/out" ] || fail "$verb: usage errors belong on stderr"
@@ -24,6 +31,14 @@ refused "unknown instruction set" "$berth" predict -m $model --isa sse x
 refused "runtime cuda is not part of this version" "$berth" predict -m $model --runtime cuda x
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
+refused "no such architecture" "$berth" tokenize -m random:nonsense
+refused "cannot fetch" "$berth" predict -m google/bert_uncased x
+expect 2 "not a valid" "$berth" predict -m $model --precision fp64 x
+expect 2 "'instances' is not an option of a model" "$berth" serve -m a=$model,instances=2
+expect 2 "'0' is not a valid threads" "$berth" serve -m a=$model,threads=0
+expect 2 "'' is not a valid isa" "$berth" serve -m a=$model,isa
+expect 2 "a name and a model are needed" "$berth" serve -m =x
+expect 2 "two models are named 'a'" "$berth" serve -m a=$model -m a=$model
 refused "bundled:sst2" "$berth" predict -m bundled:sst2 x
 
 # formats
@@ -102,6 +117,42 @@ for key in architecture parameters layers hidden_size heads vocab_size labels pr
 done
 expect 0 "" "$berth" info -m $model --plan --isa scalar
 grep -q "layer 1 feed-forward out" "$work/out" && grep -q "^total" "$work/out" || fail "info --plan"
+
+# many arguments are answered as each alone, in order
+words=$(seq -f 'word%g' 1 600)
+"$berth" predict -m $model $words >"$work/many"
+[ "$(wc -l <"$work/many")" -eq 600 ] || fail "600 arguments: $(wc -l <"$work/many") answers"
+for word in 1 512 513 600; do
+    "$berth" predict -m $model "word$word" | cmp -s - <(sed -n "${word}p" "$work/many") || fail "argument $word differs from itself alone"
+done
+cmp -s <(sed -n 1p "$work/many") <(sed -n 600p "$work/many") && fail "all answers are one"
+
+# decoding names the file and line of what it cannot read
+printf '[2, 3]\n[2, "x"]\n' >"$work/ids"
+expect 1 "ids:2: a JSON list of token ids" "$berth" tokenize -m $model --decode -i "$work/ids"
+echo '[99999]' >"$work/ids"
+expect 1 "ids:1: token id 99999" "$berth" tokenize -m $model --decode -i "$work/ids"
+"$berth" tokenize -m $model -i "$work/texts" | head -c 1 >/dev/null || fail "a closed pipe of tokenize"
+
+# a text longer than a random model's limit is cut alike by tokenize and predict
+yes film | head -n 600 | tr '\n' ' ' >"$work/long"
+[ "$("$berth" tokenize -m $model -i "$work/long" | grep -o '"\[CLS\]"\|"film"\|"\[SEP\]"' | wc -l)" -eq 512 ] || fail "the preset's limit in tokenize"
+
+# names of labels are a model's own words: on a line of their own they stay there
+if [ -d "$shared/golden/models/bert-gelu-2" ]; then
+    cp -r "$shared/golden/models/bert-gelu-2" "$work/labels"
+    chmod -R u+w "$work/labels"
+    tr -d '\n' <"$shared/golden/models/bert-gelu-2/config.json" | # any labels it has go, then come ours
+        sed 's/"id2label": *{[^}]*},//; s/"label2id": *{[^}]*},//; s/^{/{"id2label": {"0": "a\\tb\\u001b[2J", "1": "a\\tb\\u001b[2J"},/' \
+            >"$work/labels/config.json"
+    for format in tsv table; do
+        expect 0 "" "$berth" predict -m "$work/labels" --format $format x
+        grep -q "a b" "$work/out" || fail "--format $format lacks the label: $(cat "$work/out")"
+        grep -q "$(printf '\033')" "$work/out" && fail "--format $format lets a label drive the terminal"
+    done
+    expect 0 "" "$berth" predict -m "$work/labels" --format tsv x
+    [ "$(awk -F'\t' 'NF != 3' "$work/out" | wc -l)" -eq 0 ] || fail "a tab in a label: $(cat "$work/out")"
+fi
 
 # threads and levels: the same label, and the same bits for any number of threads
 "$berth" predict -m $model --threads 1 -i "$work/texts" >"$work/one"

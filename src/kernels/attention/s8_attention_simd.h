@@ -19,6 +19,11 @@
 #include "kernels/simd/functions.h"
 #include "kernels/simd/quantum.h"
 
+#if !defined(S8_BEGIN)
+#define S8_BEGIN()
+#define S8_END()
+#endif
+
 struct attention {
     size_t t, d;
     size_t t_columns, d_columns; /* filled up to whole panels */
@@ -30,6 +35,12 @@ struct attention {
     float *scores;             /* [S8_ROWS][t_columns] */
     float broken;              /* 0, or NaN when a key is not finite */
 };
+
+/* Bytes of a row that a tile may read. */
+static size_t filled(size_t k)
+{
+    return ceil_div(k, S8_FILL) * S8_FILL;
+}
 
 /* Lays the parts out in scratch (NULL: only measures); returns their bytes. */
 static size_t lay_out(struct attention *w, size_t t, size_t d, unsigned char *scratch)
@@ -88,7 +99,7 @@ static void pack_keys(struct attention *w, const struct berth_attention_f32 *g)
         const size_t d = j < w->t ? w->d : 0;
         const struct quantum q = quantum_of(largest_magnitude(k, d));
         vi sum = vi_set(0);
-        for (size_t c = 0; c < w->d; c += WIDE) {
+        for (size_t c = 0; c < filled(w->d); c += WIDE) {
             uint8_t bytes[WIDE];
             for (size_t p = 0; p < WIDE; p += LANES) {
                 const vi steps = c + p < d ? quantize_at(k, c + p, d, vf_set(q.inverse)) : vi_set(0);
@@ -131,7 +142,7 @@ static void pack_values(struct attention *w, const float *v, size_t stride)
         int8_t *panel = w->values + c / BERTH_PANEL_COLUMNS * BERTH_PANEL_COLUMNS * w->t_bytes +
                         c % BERTH_PANEL_COLUMNS * 4;
         const vf inverse = vf_load(w->value_inverse + c);
-        for (size_t t = 0; t < w->t; t += 4, panel += 4 * BERTH_PANEL_COLUMNS) {
+        for (size_t t = 0; t < filled(w->t); t += 4, panel += 4 * BERTH_PANEL_COLUMNS) {
             const vi values = four_values(w, v, stride, t, c, inverse);
             memcpy(panel, &values, sizeof values);
         }
@@ -192,6 +203,8 @@ static int32_t exponentiate(const struct attention *w, float *scores, uint8_t *p
         vi_store_bytes(powers + j / BERTH_TILE_BYTES * TILE_SIZE + j % BERTH_TILE_BYTES, power);
         sum += power;
     }
+    for (size_t j = w->t_columns; j < filled(w->t); j += LANES)
+        vi_store_bytes(powers + j / BERTH_TILE_BYTES * TILE_SIZE + j % BERTH_TILE_BYTES, vi_set(0));
     return vi_sum(sum);
 }
 
@@ -222,6 +235,7 @@ void S8_KERNEL(s8_attention)(const struct berth_attention_f32 *g)
 {
     struct attention w;
     lay_out(&w, g->t, g->d, (unsigned char *)g->scratch);
+    S8_BEGIN();
     pack_keys(&w, g);
     pack_values(&w, g->v, g->qkv_stride);
     const size_t queries = g->queries ? g->queries : g->t, tiles = ceil_div(queries, S8_ROWS);
@@ -236,6 +250,7 @@ void S8_KERNEL(s8_attention)(const struct berth_attention_f32 *g)
         }
         average(&w, g, row, rows, inverse);
     }
+    S8_END();
 }
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "kernels/kernels.h"
 
-enum { TILED_BYTES = 2, TILED_ROWS = BF16_ROWS, TILED_SUMS = BF16_SUMS };
+enum { TILED_BYTES = 2 };
 typedef float tiled_sum;
 #define TILED_KERNEL(name) BF16_KERNEL(bf16_##name)
 #define tiled_tile bf16_tile
@@ -18,6 +18,12 @@ ALWAYS_INLINE vf finish_sums(const struct berth_gemm_tiled *g, size_t row, size_
     return vf_load(sums) + bias;
 }
 
+#if defined(BF16_ON_TILES)
+#define tiled_dot _tile_dpbf16ps
+#include "kernels/gemm/tiled_gemm_amx.h"
+#else
+enum { TILED_ROWS = BF16_ROWS, TILED_SUMS = BF16_SUMS };
 #include "kernels/gemm/tiled_gemm_simd.h"
+#endif
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "kernels/kernels.h"
 
-enum { TILED_BYTES = 1, TILED_ROWS = S8_ROWS, TILED_SUMS = S8_SUMS };
+enum { TILED_BYTES = 1 };
 typedef int32_t tiled_sum;
 #define TILED_KERNEL(name) S8_KERNEL(s8_##name)
 #define tiled_tile s8_tile
@@ -17,6 +17,12 @@ ALWAYS_INLINE vf finish_sums(const struct berth_gemm_tiled *g, size_t row, size_
     return vf_fma(vf_of_int(vi_load(sums)), vf_set(g->a_scale[row]) * vf_load(g->w_scale + column), bias);
 }
 
+#if defined(S8_ON_TILES)
+#define tiled_dot _tile_dpbusd
+#include "kernels/gemm/tiled_gemm_amx.h"
+#else
+enum { TILED_ROWS = S8_ROWS, TILED_SUMS = S8_SUMS };
 #include "kernels/gemm/tiled_gemm_simd.h"
+#endif
 
 #endif

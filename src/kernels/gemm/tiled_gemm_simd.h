@@ -14,37 +14,9 @@
 #ifndef BERTH_KERNELS_GEMM_TILED_GEMM_SIMD_H
 #define BERTH_KERNELS_GEMM_TILED_GEMM_SIMD_H
 
-#include "base/checked.h"
-#include "kernels/list.h"
-#include "kernels/simd/functions.h"
-#include "kernels/simd/wide.h"
+#include "kernels/gemm/tiled_finish.h"
 
 enum { BLOCK_BYTES = 256 * 1024 }; /* of activations */
-
-/* Sums of rows [row, row + rows) by columns [column, column + columns). */
-struct tiled_block {
-    const tiled_sum *sums;
-    size_t row, rows, column, columns;
-};
-
-ALWAYS_INLINE void finish_block(const struct berth_gemm_tiled *g, const struct tiled_block *b,
-                                enum berth_epilogue_act act)
-{
-    for (size_t r = 0; r < b->rows; r++) {
-        const tiled_sum *sums = b->sums + r * TILED_SUMS;
-        float *out = g->out + (b->row + r) * g->out_stride + b->column;
-        const float *bias = g->bias ? g->bias + b->column : NULL;
-        const float *residual =
-            g->residual ? g->residual + (b->row + r) * g->residual_stride + b->column : NULL;
-        for (size_t j = 0; j < b->columns; j += LANES) {
-            const vf shift = bias ? load_at(bias, j, b->columns) : vf_set(0);
-            vf x = tiled_activate(finish_sums(g, b->row + r, b->column + j, sums + j, shift), act);
-            if (residual)
-                x += load_at(residual, j, b->columns);
-            store_at(out, x, j, b->columns);
-        }
-    }
-}
 
 /* At most 16 rows from `row`, which begins a tile, by the panels from `column` on. */
 static void multiply_group(const struct berth_gemm_tiled *g, size_t row, size_t column)
@@ -64,8 +36,8 @@ static void multiply_group(const struct berth_gemm_tiled *g, size_t row, size_t 
             .offset = g->offset ? g->offset + column : NULL,
         };
         tiled_tile(height, ceil_div(columns, BERTH_PANEL_COLUMNS), sums, &operands);
-        const struct tiled_block block = {sums, row + first, height, column, columns};
-        WITH_ACTIVATION(g->act, finish_block, g, &block)
+        const struct tiled_block block = {sums, TILED_SUMS, row + first, height, column, columns};
+        WITH_ACTIVATION(g->act, finish_rows, g, &block, 0, height)
     }
 }
 

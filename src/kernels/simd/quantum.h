@@ -12,7 +12,8 @@ struct quantum {
 
 ALWAYS_INLINE struct quantum quantum_of(float largest)
 {
-    return (struct quantum){.scale = largest * (1.0f / 127), .inverse = largest < 0x1p-100f ? 0 : 127 / largest};
+    return (struct quantum){.scale = largest * (1.0f / 127),
+                            .inverse = largest < 0x1p-100f ? 0 : 127 / largest};
 }
 
 /* Elements [i, n) of x, at most LANES of them, in steps; the rest is 0. */

@@ -8,7 +8,7 @@
 #define S8_KERNEL(name) berth_k_##name##__avx2
 
 /* 12 sums of four columns (two a column), 3 rows and 1 of weights: 16 registers. */
-enum { S8_ROWS = 3, S8_PANELS = 1, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
+enum { S8_ROWS = 3, S8_PANELS = 1, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS, S8_FILL = 4 };
 
 /* `rows` is a constant where this is inlined. */
 ALWAYS_INLINE void s8_rows(size_t rows, int32_t *sums, const struct tiled_operands *o)

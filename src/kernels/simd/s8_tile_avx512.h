@@ -7,7 +7,7 @@
 #define S8_KERNEL(name) berth_k_##name##__avx512
 
 /* 24 sums of eight columns (two a column), 4 rows and 2 of weights: 30 of 32 registers. */
-enum { S8_ROWS = 4, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
+enum { S8_ROWS = 4, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS, S8_FILL = 4 };
 
 /* `rows` and `panels` are constants where this is inlined. */
 ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)

@@ -6,7 +6,7 @@
 
 #define S8_KERNEL(name) berth_k_##name##__ref
 
-enum { S8_ROWS = 4, S8_PANELS = 1, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
+enum { S8_ROWS = 4, S8_PANELS = 1, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS, S8_FILL = 4 };
 
 static void s8_tile(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)
 {

@@ -7,7 +7,7 @@
 #define S8_KERNEL(name) berth_k_##name##__vnni
 
 /* 24 sums, 3 of weights and 1 broadcast: 28 of 32 registers. Two tiles make 16 rows. */
-enum { S8_ROWS = 8, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS };
+enum { S8_ROWS = 8, S8_PANELS = 3, S8_SUMS = S8_PANELS * BERTH_PANEL_COLUMNS, S8_FILL = 4 };
 
 /* `rows` and `panels` are constants where this is inlined. */
 ALWAYS_INLINE void s8_rows(size_t rows, size_t panels, int32_t *sums, const struct tiled_operands *o)

@@ -3,6 +3,8 @@
  *
  *   enum { S8_ROWS, S8_PANELS, S8_SUMS }  the largest tile of sums; BF16_... likewise
  *   s8_tile(rows, panels, sums, operands)
+ *   S8_FILL                               bytes of k that it reads at once: operands are filled up to them
+ *   S8_BEGIN(), S8_END()                  around all of a kernel's tiles, where the CPU wants that
  *
  * sums[rows][S8_SUMS] = offset + a . panels: 1 to S8_ROWS rows, 1 to S8_PANELS panels. In int8 exact modulo
  * 2^32. */

@@ -31,6 +31,11 @@ static inline bool machine_has(enum berth_isa isa)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     }
+    if (isa == BERTH_ISA_AMX) { /* tiles must be asked for, too */
+        struct berth_cpu cpu;
+        berth_cpu_detect(&cpu);
+        return cpu.best == BERTH_ISA_AMX;
+    }
     if (isa == BERTH_ISA_VNNI)
         return machine_has(BERTH_ISA_AVX512) && __builtin_cpu_supports("avx512vnni") &&
                __builtin_cpu_supports("avx512bf16");

@@ -1,0 +1,11 @@
+/* amx_s8_gemm.c: src/kernels/gemm/s8_gemm_amx.c over emulated tiles. Its float part is the scalar level's,
+ * which gives the same bits. */
+#include "kernels/simd/scalar.h"
+
+#include "support/amx_emulated.h"
+#include "support/amx_kernels.h"
+
+#define S8_KERNEL(name) berth_k_##name##__emulated
+#include "kernels/simd/s8_tile_amx.h"
+
+#include "kernels/gemm/s8_gemm_simd.h"
