@@ -58,6 +58,7 @@ int cli_convert(int argc, char **argv)
     const char *to = NULL;
     bool json = false;
     const struct cli_flag flags[] = {
+        CLI_HEADING("conversion"),
         CLI_MODEL_FLAG(common),
         {"to", 0, "FORMAT", cli_read_string, &to, "onnx, or safetensors (a model directory)"},
         {"output", 'o', "OUT", cli_read_string, &convert.output,
@@ -71,6 +72,7 @@ int cli_convert(int argc, char **argv)
          "dynamic, or static (QDQ, with --calibration): int8 weights, a scale a column"},
         {"calibration", 0, "FILE", cli_read_string, &convert.calibration,
          "--quantize static: texts to calibrate on (.tsv, .csv, .jsonl, else a text a line)"},
+        CLI_HEADING("check"),
         {"check", 0, NULL, NULL, &convert.check,
          "compare logits in ONNX Runtime with fp32's; a file that fails is not written"},
         {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library,
@@ -78,6 +80,7 @@ int cli_convert(int argc, char **argv)
         {"threads", 't', "N", cli_read_positive, &common.options.threads, "threads of the check"},
         {"vocab", 0, "FILE", cli_read_string, &common.options.vocab,
          "vocab.txt or tokenizer.json to use instead of the model's"},
+        CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object"},
         CLI_QUIET_FLAG(common),
     };
