@@ -281,7 +281,7 @@ static void summarise(const struct grid *grid, size_t c, struct berth_bench_cell
     *out = (struct berth_bench_cell){
         .model = grid->owned->model[cell->model],
         .target = "local",
-        .runtime = berth_runtime_name(BERTH_RUNTIME_NATIVE),
+        .runtime = berth_model_get_info(model)->runtime,
         /* The name in force may be the model's own choice; names are static, so they outlive the model. */
         .precision = berth_precision_name(wanted != BERTH_PRECISION_DEFAULT ? wanted : BERTH_PRECISION_FP32),
         .scenario = "single-stream",

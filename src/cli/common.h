@@ -17,14 +17,15 @@ struct cli_common {
     bool quiet;
 };
 
-#define CLI_MODEL_FLAG(c)                                                    \
-    {                                                                        \
-        "model", 'm', "MODEL", cli_read_string, &(c).model,                  \
-            "model directory, or random:PRESET (bert-tiny ... electra-base)" \
+#define CLI_MODEL_FLAG(c)                                                                \
+    {                                                                                    \
+        "model", 'm', "MODEL", cli_read_string, &(c).model,                              \
+            "model directory, .onnx file, or random:PRESET (bert-tiny ... electra-base)" \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
     {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
         {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
+        {"ort-library", 0, "FILE", cli_read_string, &(c).options.ort_library, "ONNX Runtime's library"},      \
         {"threads",                                                                                           \
          't',                                                                                                 \
          "N",                                                                                                 \

@@ -2,6 +2,7 @@
 #include "formats/json_load.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -65,4 +66,17 @@ char *berth_json_describe(const json_t *value, char *text, size_t size)
     if (need > size - sizeof more)
         memcpy(text + strlen(text), more, sizeof more);
     return text;
+}
+
+char *berth_json_dump(const json_t *value, size_t flags)
+{
+    char *text = json_dumps(value, flags);
+    json_t *back = text ? json_loads(text, 0, NULL) : NULL;
+    if (back && json_equal(back, value)) {
+        json_decref(back);
+        return text;
+    }
+    json_decref(back);
+    free(text);
+    return NULL;
 }

@@ -23,4 +23,8 @@ enum berth_status berth_json_load(const char *name, const char *text, size_t siz
  */
 char *berth_json_describe(const json_t *value, char *text, size_t size);
 
+/* The value as text, for free(); NULL when memory ran out. jansson 2.14 leaves a key out, silently, when memory runs out while it writes:
+ * the text is read back before it is believed. */
+char *berth_json_dump(const json_t *value, size_t flags);
+
 #endif
