@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "pipeline/model.h"
+#include "pipeline/teacher.h"
 #include "train/trainer.h"
 
 static const char random_prefix[] = "random:";
@@ -326,6 +327,8 @@ static enum berth_status prepare(struct finetune *f, struct berth_error *err)
     if (f->options->dev)
         BERTH_TRY(berth_train_data_label(&f->dev, &f->labels, false, err));
     BERTH_TRY(weigh_classes(f, err));
+    if (f->options->teacher)
+        BERTH_TRY(berth_teacher_ask(f->options, &f->info, &f->train, err));
 fail:
     return status;
 }

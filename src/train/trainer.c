@@ -95,6 +95,8 @@ static uint64_t fingerprint(const struct run *run)
     hash = mix_bytes(hash, data->offsets, (data->count + 1) * sizeof *data->offsets);
     hash = mix_bytes(hash, data->ids, data->offsets[data->count] * sizeof *data->ids);
     hash = mix_bytes(hash, data->targets, data->count * data->width * sizeof *data->targets);
+    if (data->teacher)
+        hash = mix_bytes(hash, data->teacher, data->count * run->weights->labels * sizeof *data->teacher);
     return mix_bytes(hash, run->weights->value, run->weights->total * sizeof(float));
 }
 
