@@ -137,6 +137,8 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
         BERTH_TRY(berth_encoder_random(o->model + strlen(random_prefix), &f->encoder, err));
     else
         BERTH_TRY(berth_encoder_open(o->model, &f->encoder, err));
+    if (f->model->precision == BERTH_PRECISION_INT8)
+        return berth_fail(err, BERTH_UNSUPPORTED, "training in int8 is not possible; use fp32 or bf16");
     struct berth_config *config = &f->encoder->config;
     if (!is_random(f) && berth_tokenizer_vocab_size(f->model->tokenizer) > config->vocab_size)
         return berth_fail(
@@ -264,6 +266,7 @@ static struct berth_train_job make_job(struct finetune *f)
                  .alpha = o->distill_alpha,
                  .temperature = o->distill_temperature},
         .schedule = f->schedule,
+        .bf16 = f->model->precision == BERTH_PRECISION_BF16,
     };
 }
 

@@ -137,6 +137,7 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     BERTH_TRY(berth_weights_new(job->encoder, &made, job->kernels, &run->weights, err));
     BERTH_TRY(
         berth_network_new(job->encoder, run->weights, job->kernels, job->team, &bounds, &run->network, err));
+    run->network->bf16 = job->bf16;
     BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, err));
     const struct berth_optimizer_options options = optimizer_options(run);
     BERTH_TRY(berth_optimizer_new(&options, run->weights, &run->optimizer, err));
