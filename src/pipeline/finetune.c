@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "pipeline/model.h"
+#include "pipeline/teacher.h"
 #include "train/trainer.h"
 
 static const char random_prefix[] = "random:";
@@ -136,6 +137,8 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
         BERTH_TRY(berth_encoder_random(o->model + strlen(random_prefix), &f->encoder, err));
     else
         BERTH_TRY(berth_encoder_open(o->model, &f->encoder, err));
+    if (f->model->precision == BERTH_PRECISION_INT8)
+        return berth_fail(err, BERTH_UNSUPPORTED, "training in int8 is not possible; use fp32 or bf16");
     struct berth_config *config = &f->encoder->config;
     if (!is_random(f) && berth_tokenizer_vocab_size(f->model->tokenizer) > config->vocab_size)
         return berth_fail(
@@ -263,6 +266,7 @@ static struct berth_train_job make_job(struct finetune *f)
                  .alpha = o->distill_alpha,
                  .temperature = o->distill_temperature},
         .schedule = f->schedule,
+        .bf16 = f->model->precision == BERTH_PRECISION_BF16,
     };
 }
 
@@ -326,6 +330,8 @@ static enum berth_status prepare(struct finetune *f, struct berth_error *err)
     if (f->options->dev)
         BERTH_TRY(berth_train_data_label(&f->dev, &f->labels, false, err));
     BERTH_TRY(weigh_classes(f, err));
+    if (f->options->teacher)
+        BERTH_TRY(berth_teacher_ask(f->options, &f->info, &f->train, err));
 fail:
     return status;
 }

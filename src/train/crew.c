@@ -37,13 +37,14 @@ float *berth_crew_scratch(const struct berth_crew *crew, size_t member)
 /* --- products ------------------------------------------------------------------------------------- */
 
 /* out[m,n] = left[m,k] right + bias + residual; right is w[n,k]^T, or x[k,n] where `across`; left is given
- * as [k,m] where `turned`. */
+ * as [k,m] where `turned`. First both operands are prepared, then they are multiplied. */
 struct product {
     const struct berth_crew *crew;
     float *out;
     const float *left, *right, *bias, *residual;
     size_t m, n, k;
     bool across, turned;
+    bool bf16;
     float *sums;         /* [m] += row sums of a turned left, or NULL */
     size_t pack_pieces;  /* of the first half: packing, then turning */
     size_t panels_piece; /* panels that one piece packs */
@@ -51,42 +52,104 @@ struct product {
     size_t groups;
 };
 
-enum { TURN_COLUMNS = 64 };
+enum {
+    TURN_ROWS = 64, /* rows of the left operand that one piece prepares: whole tiles */
+    TURN_PANEL = BERTH_PANEL_COLUMNS,
+};
 
-static void pack_piece(const struct product *p, size_t piece)
+/* Columns that are packed together. */
+static size_t panel_columns(const struct product *p)
+{
+    return p->bf16 ? TURN_PANEL : p->crew->kernels->gemm_f32_nr;
+}
+
+void berth_crew_need(struct berth_crew_needs *needs, const struct berth_crew *crew, size_t m, size_t n,
+                     size_t k)
+{
+    const struct berth_kernels *kernels = crew->kernels;
+    size_t row = berth_tiled_row(2 * k);
+    needs->packed = berth_max(needs->packed, berth_gemm_f32_packed(kernels, n, k));
+    needs->packed = berth_max(needs->packed, berth_gemm_tiled_packed(n, 2 * k) / sizeof(float));
+    needs->turned = berth_max(needs->turned, berth_max(m * k, berth_tiled_size(m, row) / sizeof(float)));
+    needs->scratch = berth_max(needs->scratch, berth_max(kernels->gemm_f32_scratch(m, k), TURN_ROWS * k));
+}
+
+static void pack_f32_piece(const struct product *p, size_t first, size_t count)
 {
     const struct berth_kernels *kernels = p->crew->kernels;
-    size_t first = piece * p->panels_piece * kernels->gemm_f32_nr;
-    size_t count = berth_min(p->panels_piece * kernels->gemm_f32_nr, p->n - first);
     if (p->across)
         kernels->pack_columns_f32(p->crew->packed, p->right + first, first, count, p->k, p->n);
     else
         kernels->pack_f32(p->crew->packed, p->right + first * p->k, first, count, p->k, p->k);
 }
 
-static void turn_piece(const struct product *p, size_t piece)
+static void pack_bf16_piece(const struct product *p, size_t first, size_t count, float *scratch)
 {
     const struct berth_kernels *kernels = p->crew->kernels;
-    size_t first = piece * TURN_COLUMNS, count = berth_min(TURN_COLUMNS, p->m - first);
-    kernels->transpose_f32(p->crew->turned + first * p->k, p->left + first, p->k, count, p->k, p->m);
-    if (p->sums)
-        kernels->column_sums_f32(p->sums + first, p->left + first, p->k, count, p->m);
+    uint16_t *packed = (uint16_t *)(void *)p->crew->packed;
+    for (size_t i = 0, some; i < count; i += some) {
+        const float *rows = p->right + (first + i) * p->k;
+        some = berth_min(TURN_ROWS, count - i);
+        if (p->across) {
+            kernels->transpose_f32(scratch, p->right + first + i, p->k, some, p->k, p->n);
+            rows = scratch;
+        }
+        kernels->pack_bf16(packed, rows, first + i, some, p->k, p->k);
+    }
+}
+
+/* Rows [first, first + count) of the left operand as the product reads them, and their sums. */
+static void turn_piece(const struct product *p, size_t first, size_t count, float *scratch)
+{
+    const struct berth_kernels *kernels = p->crew->kernels;
+    const float *rows = p->left + first * p->k;
+    if (p->turned) {
+        float *turned = p->bf16 ? scratch : p->crew->turned + first * p->k;
+        kernels->transpose_f32(turned, p->left + first, p->k, count, p->k, p->m);
+        if (p->sums)
+            kernels->column_sums_f32(p->sums + first, p->left + first, p->k, count, p->m);
+        rows = turned;
+    }
+    if (p->bf16)
+        kernels->round_bf16((uint8_t *)p->crew->turned, rows, first, count, p->k, p->k);
 }
 
 static void prepare_piece(void *context, size_t piece, size_t member)
 {
     const struct product *p = context;
-    (void)member;
-    if (piece < p->pack_pieces)
-        pack_piece(p, piece);
-    else
-        turn_piece(p, piece - p->pack_pieces);
+    float *scratch = berth_crew_scratch(p->crew, member);
+    if (piece < p->pack_pieces) {
+        size_t columns = p->panels_piece * panel_columns(p), first = piece * columns;
+        if (p->bf16)
+            pack_bf16_piece(p, first, berth_min(columns, p->n - first), scratch);
+        else
+            pack_f32_piece(p, first, berth_min(columns, p->n - first));
+    } else {
+        size_t first = (piece - p->pack_pieces) * TURN_ROWS;
+        turn_piece(p, first, berth_min(TURN_ROWS, p->m - first), scratch);
+    }
 }
 
-static void multiply_piece(void *context, size_t piece, size_t member)
+static void multiply_bf16_piece(const struct product *p, size_t row, size_t column)
 {
-    const struct product *p = context;
-    size_t row = piece / p->groups * p->block, column = piece % p->groups * p->group;
+    size_t row_bytes = berth_tiled_row(2 * p->k);
+    p->crew->kernels->gemm_bf16(&(struct berth_gemm_tiled){
+        .out = p->out + row * p->n + column,
+        .a = (const uint8_t *)p->crew->turned + berth_tiled_offset(row, 0, row_bytes),
+        .weights = (const uint8_t *)p->crew->packed + berth_gemm_tiled_packed(column, 2 * p->k),
+        .bias = p->bias ? p->bias + column : NULL,
+        .residual = p->residual ? p->residual + row * p->n + column : NULL,
+        .m = berth_min(p->block, p->m - row),
+        .n = berth_min(p->group, p->n - column),
+        .k = p->k,
+        .out_stride = p->n,
+        .residual_stride = p->n,
+        .act = BERTH_K_NONE,
+    });
+}
+
+static void multiply_f32_piece(const struct product *p, size_t row, size_t column, float *scratch)
+{
     const float *left = p->turned ? p->crew->turned : p->left;
     p->crew->kernels->gemm_f32(&(struct berth_gemm_f32){
         .out = p->out + row * p->n + column,
@@ -101,21 +164,33 @@ static void multiply_piece(void *context, size_t piece, size_t member)
         .a_stride = p->k,
         .residual_stride = p->n,
         .act = BERTH_K_NONE,
-        .scratch = berth_crew_scratch(p->crew, member),
+        .scratch = scratch,
     });
+}
+
+static void multiply_piece(void *context, size_t piece, size_t member)
+{
+    const struct product *p = context;
+    size_t row = piece / p->groups * p->block, column = piece % p->groups * p->group;
+    if (p->bf16)
+        multiply_bf16_piece(p, row, column);
+    else
+        multiply_f32_piece(p, row, column, berth_crew_scratch(p->crew, member));
 }
 
 /* A few pieces for each thread: rows first, columns where rows are few. */
 static size_t cut(struct product *p, double operations)
 {
-    size_t nr = p->crew->kernels->gemm_f32_nr, panels = divide_up(p->n, nr), blocks = 1, groups = 1;
+    const struct berth_kernels *kernels = p->crew->kernels;
+    size_t nr = p->bf16 ? kernels->gemm_bf16_nr : kernels->gemm_f32_nr, panels = divide_up(p->n, nr);
+    size_t blocks = 1, groups = 1, tile = p->bf16 ? BERTH_TILE_ROWS : 1;
     if (p->crew->threads > 1 && operations >= SHARE_OPERATIONS) {
         size_t wanted =
             berth_min(p->crew->threads * PIECES_PER_THREAD, (size_t)(operations / PIECE_OPERATIONS));
         blocks = berth_min(wanted, berth_max(p->m / ROWS_LEAST, 1));
         groups = berth_min(divide_up(wanted, blocks), panels);
     }
-    p->block = divide_up(p->m, blocks);
+    p->block = divide_up(divide_up(p->m, blocks), tile) * tile;
     p->group = divide_up(panels, groups) * nr;
     p->groups = divide_up(p->n, p->group);
     return divide_up(p->m, p->block) * p->groups;
@@ -127,11 +202,12 @@ static void run_product(struct product *p)
         return;
     const struct berth_crew *crew = p->crew;
     double operations = (double)p->m * (double)p->n * (double)p->k;
-    size_t panels = divide_up(p->n, crew->kernels->gemm_f32_nr);
+    p->bf16 = crew->bf16 && p->k <= BERTH_S8_K_MAX;
+    size_t panels = divide_up(p->n, panel_columns(p));
     p->panels_piece = divide_up(panels, crew->threads * PIECES_PER_THREAD);
     p->pack_pieces = divide_up(panels, p->panels_piece);
-    size_t turn_pieces = p->turned ? divide_up(p->m, TURN_COLUMNS) : 0;
-    double moved = (double)p->k * (double)(p->n + (p->turned ? p->m : 0));
+    size_t turn_pieces = p->turned || p->bf16 ? divide_up(p->m, TURN_ROWS) : 0;
+    double moved = (double)p->k * (double)(p->n + (turn_pieces ? p->m : 0));
     berth_crew_run(crew, p->pack_pieces + turn_pieces, 4 * moved, prepare_piece, p);
     size_t pieces = cut(p, operations);
     berth_crew_run(crew, pieces, operations, multiply_piece, p);

@@ -16,8 +16,9 @@ struct berth_crew {
     const struct berth_kernels *kernels;
     struct berth_team *team;
     size_t threads;
-    float *packed;  /* the right operand of the product at work: crew_packed_floats */
-    float *turned;  /* a transposed left operand */
+    bool bf16;      /* operands of products are rounded to bf16; sums, and everything else, are fp32 */
+    float *packed;  /* the right operand of the product at work */
+    float *turned;  /* the left one, transposed; in bf16 as a tiled matrix, transposed or not */
     float *partial; /* sums over pieces of rows: berth_crew_partials(rows) * 2 * widest row */
     float *scratch; /* scratch_floats for each member */
     size_t scratch_floats;
@@ -31,6 +32,13 @@ size_t berth_crew_partials(size_t rows);
 void berth_crew_run(const struct berth_crew *crew, size_t pieces, double operations, berth_task *task,
                     void *context);
 float *berth_crew_scratch(const struct berth_crew *crew, size_t member);
+
+/* Floats that packed and turned must hold for products of at most these sizes, and a member's scratch. */
+struct berth_crew_needs {
+    size_t packed, turned, scratch;
+};
+void berth_crew_need(struct berth_crew_needs *needs, const struct berth_crew *crew, size_t m, size_t n,
+                     size_t k);
 
 /* out[M,N] = x[M,K] w[N,K]^T + b[N] */
 void berth_product(const struct berth_crew *crew, float *out, const float *x, const float *w, const float *b,

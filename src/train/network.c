@@ -70,28 +70,34 @@ static void take_layer(struct sizer *s, size_t index)
     kept->out = take_floats(s, rows, c);
 }
 
-/* The widest of all products' operands. */
+/* The three products of one linear map over `rows` rows. */
+static void need_linear(struct berth_crew_needs *needs, const struct berth_crew *crew,
+                        const struct berth_train_linear *linear, size_t rows)
+{
+    berth_crew_need(needs, crew, rows, linear->n, linear->k);
+    berth_crew_need(needs, crew, rows, linear->k, linear->n);
+    berth_crew_need(needs, crew, linear->n, linear->k, rows);
+}
+
 static void take_crew(struct sizer *s, size_t longest)
 {
     struct berth_network *network = s->network;
     const struct berth_weights *weights = network->weights;
-    const struct berth_kernels *kernels = network->crew.kernels;
+    const struct berth_train_layer *layer = &weights->layer[0]; /* all are alike */
     struct berth_crew *crew = &network->crew;
-    size_t c = weights->hidden, e = weights->embedding, f = weights->ffn, tokens = network->max_tokens;
-    size_t widest = berth_max(berth_max(f, 2 * c), berth_max(e, weights->labels));
-    size_t sizes[] = {2 * c, f, c, e, weights->labels}, packed = 0;
-    for (size_t i = 0; i < 5; i++) {
-        for (size_t j = 0; j < 5; j++)
-            packed = berth_max(packed, berth_gemm_f32_packed(kernels, sizes[i], sizes[j]));
-        packed = berth_max(packed, berth_gemm_f32_packed(kernels, sizes[i], tokens));
-    }
-    crew->packed = take_floats(s, packed, 1);
-    crew->turned = take_floats(s, tokens, widest);
-    crew->partial = take_floats(s, berth_crew_partials(tokens), 2 * berth_max(c, e));
-    size_t deepest = berth_max(widest, tokens);
-    size_t scratch = berth_max(kernels->gemm_f32_scratch(deepest, deepest),
-                               berth_network_attend_scratch(kernels, longest, c / weights->heads));
-    crew->scratch_floats = berth_round_up(scratch, 16);
+    size_t tokens = network->max_tokens;
+    const struct berth_train_linear *linears[] = {
+        &layer->query,   &layer->key_value, &layer->attention_out, &layer->ffn_in,
+        &layer->ffn_out, &weights->pooler,  &weights->classifier,  &weights->project};
+    struct berth_crew_needs needs = {
+        .scratch = berth_network_attend_scratch(crew->kernels, longest, weights->hidden / weights->heads)};
+    for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++)
+        need_linear(&needs, crew, linears[i], tokens);
+    crew->packed = take_floats(s, needs.packed, 1);
+    crew->turned = take_floats(s, needs.turned, 1);
+    crew->partial =
+        take_floats(s, berth_crew_partials(tokens), 2 * berth_max(weights->hidden, weights->embedding));
+    crew->scratch_floats = berth_round_up(needs.scratch, 16);
     crew->scratch = take_floats(s, crew->threads, crew->scratch_floats);
 }
 
@@ -250,6 +256,11 @@ static void drop(const struct berth_network *network, size_t layer, enum berth_d
                        berth_network_dropout(network, layer, site, &dropout));
 }
 
+static void use_bf16(struct berth_network *network, bool bf16)
+{
+    network->crew.bf16 = bf16;
+}
+
 /* --- forward -------------------------------------------------------------------------------------- */
 
 struct embed {
@@ -344,12 +355,14 @@ void berth_network_forward(struct berth_network *network, const struct berth_tra
     network->drops = rates != NULL;
     if (rates)
         network->rates = *rates;
+    use_bf16(network, network->bf16);
     take_batch(network, batch);
     const float *x = forward_embedding(network);
     for (size_t i = 0; i < weights->layers; i++) {
         forward_layer(network, i, x);
         x = network->layer[i].out;
     }
+    use_bf16(network, false); /* the head is a few rows, and its output the result */
     drop(network, last, BERTH_DROP_HEAD_IN, network->head_in, x, NULL, network->texts, c);
     apply(network, network->pool_sum, network->head_in, &weights->pooler, network->texts);
     berth_rows_act(&network->crew, network->pool_out, network->pool_sum, network->texts, c,
@@ -463,11 +476,13 @@ void berth_network_backward(struct berth_network *network, const float *dlogits)
     const struct berth_weights *weights = network->weights;
     size_t c = weights->hidden, texts = network->texts, last = weights->layers;
     float *mid = network->d_mid;
+    use_bf16(network, false);
     apply_back(network, mid, NULL, dlogits, network->pool_out, &weights->classifier, texts);
     drop(network, last, BERTH_DROP_HEAD_OUT, mid, mid, NULL, texts, c);
     berth_rows_act_back(&network->crew, mid, mid, network->pool_sum, texts, c, network->pooler_act);
     apply_back(network, network->d_out, NULL, mid, network->head_in, &weights->pooler, texts);
     drop(network, last, BERTH_DROP_HEAD_IN, network->d_out, network->d_out, NULL, texts, c);
+    use_bf16(network, network->bf16);
     for (size_t i = weights->layers; i-- > 0;)
         backward_layer(network, i);
     backward_embedding(network);

@@ -54,6 +54,7 @@ struct berth_network {
     const struct berth_weights *weights; /* borrowed */
     struct berth_crew crew;              /* kernels and team are the caller's, scratch is the arena's */
     struct berth_arena arena;
+    bool bf16; /* products of the layers with operands rounded to bf16; may be set between passes */
     enum berth_epilogue_act act, pooler_act;
     enum berth_family family;
     size_t pad; /* id whose embedding has no gradient */

@@ -120,7 +120,7 @@ enum berth_status berth_optimizer_new(const struct berth_optimizer_options *opti
     cut_pieces(optimizer, optimizer->piece);
     for (size_t i = 1; i <= steps; i++)
         optimizer->idle[i] = describe_step(options, i, word_factor(optimizer), true);
-    double forgotten = options->beta1 > 0 && options->beta1 < 1 ? log(1e-9) / log(options->beta1) : 1;
+    double forgotten = options->beta1 > 0 && options->beta1 < 1 ? log(1e-6) / log(options->beta1) : 1;
     optimizer->idle_steps = (size_t)fmin(forgotten + 1, 1e6);
     *out = optimizer;
     return BERTH_OK;

@@ -4,7 +4,7 @@
  * Rows of the word embedding that a step does not touch have no gradient, but their moments still move them
  * (and decay shrinks them). That is made up for when a row is next needed, in registers, instead of streaming
  * the whole table through memory at every step. The moves of more than `idle_steps` missed steps are left
- * out: the first moment has then shrunk a billion times. */
+ * out: the first moment has then shrunk a million times. */
 #ifndef BERTH_TRAIN_OPTIMIZER_H
 #define BERTH_TRAIN_OPTIMIZER_H
 

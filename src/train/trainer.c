@@ -95,6 +95,8 @@ static uint64_t fingerprint(const struct run *run)
     hash = mix_bytes(hash, data->offsets, (data->count + 1) * sizeof *data->offsets);
     hash = mix_bytes(hash, data->ids, data->offsets[data->count] * sizeof *data->ids);
     hash = mix_bytes(hash, data->targets, data->count * data->width * sizeof *data->targets);
+    if (data->teacher)
+        hash = mix_bytes(hash, data->teacher, data->count * run->weights->labels * sizeof *data->teacher);
     return mix_bytes(hash, run->weights->value, run->weights->total * sizeof(float));
 }
 
@@ -135,6 +137,7 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     BERTH_TRY(berth_weights_new(job->encoder, &made, job->kernels, &run->weights, err));
     BERTH_TRY(
         berth_network_new(job->encoder, run->weights, job->kernels, job->team, &bounds, &run->network, err));
+    run->network->bf16 = job->bf16;
     BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, err));
     const struct berth_optimizer_options options = optimizer_options(run);
     BERTH_TRY(berth_optimizer_new(&options, run->weights, &run->optimizer, err));

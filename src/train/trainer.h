@@ -24,6 +24,7 @@ struct berth_train_job {
     const struct berth_label_map *labels;
     struct berth_loss loss;
     enum berth_schedule schedule;
+    bool bf16; /* products in bf16, weights and sums in fp32 */
 };
 
 /* Writes the directory; report's members about one run are filled. On failure what was written last is whole,

@@ -305,7 +305,8 @@ enum berth_status berth_weights_read(struct berth_weights *weights, const char *
         const struct berth_weight *weight = &weights->list[i];
         const struct berth_tensor *tensor = berth_checkpoint_find(file, weight->name);
         if (!tensor || tensor->elements != weight->elements || !berth_dtype_is_float(tensor->dtype))
-            status = berth_fail(err, BERTH_FORMAT, "%s: tensor '%s' is missing or of another shape", path, weight->name);
+            status = berth_fail(err, BERTH_FORMAT, "%s: tensor '%s' is missing or of another shape", path,
+                                weight->name);
         else
             berth_tensor_read_f32(tensor, 0, weight->elements, weights->value + weight->first);
     }

@@ -76,7 +76,8 @@ enum berth_status berth_weights_new(const struct berth_encoder *encoder,
 void berth_weights_free(struct berth_weights *weights); /* NULL is fine */
 
 /* Reads weights->value back from such a file. */
-enum berth_status berth_weights_read(struct berth_weights *weights, const char *path, struct berth_error *err);
+enum berth_status berth_weights_read(struct berth_weights *weights, const char *path,
+                                     struct berth_error *err);
 
 /* Writes one of the flat arrays as safetensors under the weights' names, sorted, atomically. metadata as for
  * berth_safetensors_write. */

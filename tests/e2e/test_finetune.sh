@@ -41,6 +41,15 @@ expect 0 "" "$berth" $tiny -m "$work/csv" --task csv --train "$work/a.csv" --max
     --gradient-accumulation-steps 2 --lr-scheduler cosine --group-by-length --layer-decay 0.9 --freeze-layers 1 -o "$work/again"
 expect 0 "" "$berth" predict -q -m "$work/again" "a fine film"
 
+# --- a teacher: its own labels reached without the data's, other labels refused ----------------------
+expect 0 "" "$berth" $tiny --task csv --train "$work/a.csv" --max-steps 40 --learning-rate 1e-3 -o "$work/teacher"
+printf 'text,label\n"good, fine",blame\nbad,praise\nawful,praise\nlovely,blame\n' >"$work/contrary.csv"
+expect 0 "" "$berth" $tiny --task csv --train "$work/contrary.csv" --dev "$work/a.csv" --max-steps 60 --learning-rate 1e-3 \
+    --teacher "$work/teacher" --distill-alpha 1 -o "$work/student"
+grep -q "^accuracy  *1.0" "$work/out" || fail "a student of alpha 1 does not follow its teacher: $(cat "$work/out")"
+refused "teacher $work/rte has no label 'blame'" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/rte" -o "$work/x"
+refused "multi_label" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/sets" -o "$work/x"
+
 # --- the same command gives the same bits, killed and resumed too -----------------------------------
 head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
 run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7"

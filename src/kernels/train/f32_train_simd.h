@@ -58,26 +58,40 @@ void KERNEL(f32_pack_columns)(float *packed, const float *x, size_t n0, size_t c
     }
 }
 
+/* out[8][8] = x[8][8]^T: pairs of rows are interleaved by ones, by twos, by fours. */
+ALWAYS_INLINE void transpose_eight(float *out, const float *x, size_t out_stride, size_t x_stride)
+{
+    __m256 r[8], s[8];
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(x + i * x_stride);
+    for (size_t i = 0; i < 8; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (size_t i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
 void KERNEL(f32_transpose)(float *out, const float *x, size_t m, size_t n, size_t out_stride, size_t x_stride)
 {
     enum { BLOCK = 64 }; /* columns at a time, so that the rows written stay in cache */
     for (size_t j0 = 0; j0 < n; j0 += BLOCK) {
-        const size_t end = berth_min(j0 + BLOCK, n);
+        const size_t end = berth_min(j0 + BLOCK, n), whole = j0 + (end - j0) / 8 * 8;
         size_t i = 0;
-        for (; i + 4 <= m; i += 4) {
+        for (; i + 8 <= m; i += 8) {
             const float *row = x + i * x_stride;
-            size_t j = j0;
-            for (; j + 4 <= end; j += 4) {
-                __m128 a = _mm_loadu_ps(row + j), b = _mm_loadu_ps(row + x_stride + j);
-                __m128 c = _mm_loadu_ps(row + 2 * x_stride + j), d = _mm_loadu_ps(row + 3 * x_stride + j);
-                _MM_TRANSPOSE4_PS(a, b, c, d);
-                _mm_storeu_ps(out + j * out_stride + i, a);
-                _mm_storeu_ps(out + (j + 1) * out_stride + i, b);
-                _mm_storeu_ps(out + (j + 2) * out_stride + i, c);
-                _mm_storeu_ps(out + (j + 3) * out_stride + i, d);
-            }
-            for (; j < end; j++) {
-                for (size_t r = 0; r < 4; r++)
+            for (size_t j = j0; j < whole; j += 8)
+                transpose_eight(out + j * out_stride + i, row + j, out_stride, x_stride);
+            for (size_t j = whole; j < end; j++) {
+                for (size_t r = 0; r < 8; r++)
                     out[j * out_stride + i + r] = row[r * x_stride + j];
             }
         }

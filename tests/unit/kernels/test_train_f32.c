@@ -199,7 +199,7 @@ static void dropout_at_any_level_and_cut_drops_the_same(void **state)
 static void pack_columns_of_a_matrix_packs_its_transpose(void **state)
 {
     (void)state;
-    enum { K = 7, N = 45 };
+    enum { K = 21, N = 45 };
     static float x[K * N], turned[N * K], want[64 * K], got[64 * K];
     for (size_t i = 0; i < K * N; i++)
         x[i] = (float)i;
