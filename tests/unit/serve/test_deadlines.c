@@ -66,7 +66,7 @@ static void watch_that_is_paused_is_never_cut(void **state)
     make_pair(&pair);
     berth_deadlines_pause(deadlines, pair.watch);
     assert_false(ends_within(&pair, 3 * TIMEOUT_MS));
-    berth_deadlines_begin(deadlines, pair.watch);
+    berth_deadlines_begin(deadlines, pair.watch, NULL);
     assert_true(ends_within(&pair, 20 * TIMEOUT_MS));
     drop_pair(&pair);
 }
