@@ -73,8 +73,8 @@ struct berth_text {
 struct berth_result {
     const char *label;   /* name of the best label; NULL for regression */
     size_t label_id;     /* its index; 0 for regression */
-    float score;         /* probability of the best label; for regression, the value */
-    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the value */
+    float score;         /* probability of the best label; for regression, the value (the first of several) */
+    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the values */
     const float *logits; /* [labels] */
     size_t labels;
     size_t tokens;  /* computed, special ones included */

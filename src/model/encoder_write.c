@@ -200,7 +200,7 @@ static enum berth_status write_config(const struct berth_config *config, const c
         fprintf(file.stream, "%s\n", text); /* a failure stays in the stream */
         status = berth_atomic_commit(&file, err);
     }
-    free(text); /* jansson's */
+    berth_free(text);
     return status;
 }
 

@@ -270,7 +270,7 @@ static void emit_metadata(struct emit *x)
     berth_onnx_metadata(x->writer, "problem_type", berth_problem_name(config->problem));
     berth_onnx_metadata(x->writer, "id2label", text); /* NULL: memory ran out */
     json_decref(labels);
-    free(text); /* jansson's */
+    berth_free(text);
 }
 
 /* The whole graph, without its numbers. Both x->writer and x->items are the caller's to free. */
