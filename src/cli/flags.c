@@ -166,6 +166,8 @@ static void print_flag(const struct cli_flag *flag)
     snprintf(left, sizeof left, "  %4s--%s%s%s", flag->letter ? letter : "", flag->name,
              flag->argument ? " " : "", flag->argument ? flag->argument : "");
     printf("%-*s", HELP_FIRST, left);
+    if (strlen(left) >= HELP_FIRST) /* too long for its column: a line of its own */
+        printf("\n%*s", HELP_FIRST, "");
     print_wrapped(flag->help);
 }
 

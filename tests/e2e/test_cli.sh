@@ -11,7 +11,7 @@ for verb in tokenize predict eval info serve bench convert finetune; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
-    for option in $(grep -o -- '--[a-z-]*' "$work/out" | sort -u); do # the manual page knows it too
+    for option in $(grep -oE -- '--[a-z][a-z0-9-]*' "$work/out" | sort -u); do # the manual page knows it too
         sed 's/\\-/-/g' "$source_folder/docs/man/berth.1" | grep -qF -e "fB$option\\f" || fail "$option of $verb is not in the manual page"
     done
     if [ -w /dev/full ]; then
