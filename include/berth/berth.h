@@ -19,17 +19,19 @@
  *     1  classifying texts          4  labelled data and evaluation
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
+ *     7  fine-tuning                8  converting
  *
  * Rules that hold everywhere
- *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one sentence; see
- *              berth/status.h. On failure, output pointers are NULL.
- *   Ownership  "borrowed" means: owned by the object it came from, valid as long as that says. Every _free and _clear accepts NULL or
- *              a zeroed struct. Option structs are read during the call only; NULL means all defaults, and a
- *              zeroed member is the default of that member.
- *   Threads    a model is immutable: any number of threads may use it. Every other object is used by one thread at a
- *              time. There is no global state.
+ *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
+ *              sentence; see berth/status.h. On failure, output pointers are NULL.
+ *   Ownership  "borrowed" means: owned by the object it came from, valid as long as that says. Every _free
+ *              and _clear accepts NULL or a zeroed struct. Option structs are read during the call only; NULL
+ *              means all defaults, and a zeroed member is the default of that member.
+ *   Threads    a model is immutable: any number of threads may use it. Every other object is used by one
+ *              thread at a time. There is no global state.
  *   Output     the library prints nothing and never exits. Remarks go to the log callback of the options.
- *   Sameness   the same text gives the same bits, whatever else is in the batch and whatever the number of threads. */
+ *   Sameness   the same text gives the same bits, whatever else is in the batch and whatever the number of
+ *              threads. */
 #ifndef BERTH_BERTH_H
 #define BERTH_BERTH_H
 
@@ -50,34 +52,48 @@ BERTH_API const char *berth_version(void);
 /* Frees a string or array that the library returned for the caller to free. NULL is fine. */
 BERTH_API void berth_memory_free(void *memory);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 1  Classifying texts
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
-/* One input: a text, or a pair of texts. Bytes are UTF-8 (ill-formed ones read as U+FFFD) and may hold NULs. */
+/* One input: a text, or a pair. Bytes are UTF-8 (ill-formed ones read as U+FFFD) and may hold NULs. */
 struct berth_text {
     const char *text;
     size_t size;      /* bytes */
     const char *pair; /* NULL: no second text */
     size_t pair_size; /* bytes */
 };
-#define BERTH_TEXT(literal) {(literal), sizeof(literal) - 1, NULL, 0}
+#define BERTH_TEXT(literal)                     \
+    {                                           \
+        (literal), sizeof(literal) - 1, NULL, 0 \
+    }
 
-/* What a model says of one text. Pointers are borrowed: labels from the model, arrays from the classifier or session until its
- * next call. */
+/* What a model says of one text. Pointers are borrowed: labels from the model, arrays from the classifier or
+ * session until its next call. */
 struct berth_result {
     const char *label;   /* name of the best label; NULL for regression */
     size_t label_id;     /* its index; 0 for regression */
-    float score;         /* probability of the best label; for regression, the value */
-    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the value */
+    float score;         /* probability of the best label; for regression, the value (the first of several) */
+    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the values */
     const float *logits; /* [labels] */
     size_t labels;
-    size_t tokens;       /* computed, special ones included */
-    bool truncated;      /* the text was longer than the model's limit */
+    size_t tokens;  /* computed, special ones included */
+    bool truncated; /* the text was longer than the model's limit */
 };
 
-enum berth_precision { BERTH_PRECISION_DEFAULT, BERTH_PRECISION_FP32, BERTH_PRECISION_BF16, BERTH_PRECISION_INT8, BERTH_PRECISION_AUTO };
-enum berth_runtime { BERTH_RUNTIME_DEFAULT, BERTH_RUNTIME_NATIVE, BERTH_RUNTIME_CUDA, BERTH_RUNTIME_ONNXRUNTIME };
+enum berth_precision {
+    BERTH_PRECISION_DEFAULT,
+    BERTH_PRECISION_FP32,
+    BERTH_PRECISION_BF16,
+    BERTH_PRECISION_INT8,
+    BERTH_PRECISION_AUTO
+};
+enum berth_runtime {
+    BERTH_RUNTIME_DEFAULT,
+    BERTH_RUNTIME_NATIVE,
+    BERTH_RUNTIME_CUDA,
+    BERTH_RUNTIME_ONNXRUNTIME
+};
 enum berth_severity { BERTH_SEVERITY_INFO, BERTH_SEVERITY_WARNING, BERTH_SEVERITY_ERROR };
 
 /* Words of the command line ("fp32", "native"); false for an unknown word. */
@@ -92,13 +108,14 @@ enum berth_override { BERTH_FROM_FILES, BERTH_FORCE_OFF, BERTH_FORCE_ON };
 struct berth_options {
     enum berth_precision precision; /* default: fp32, or the checkpoint's own when it is quantised */
     enum berth_runtime runtime;     /* default: native */
-    size_t threads;                 /* of a classifier or session; 0: what affinity and the container's quota allow */
+    size_t threads;                 /* of a session; 0: what affinity and the container's quota allow */
     size_t max_length;              /* tokens of a text, special ones included; 0: the model's own limit */
-    size_t max_batch_tokens;        /* tokens computed together at most; 0: a good default; raised to max_length */
-    const char *isa;                /* never above this level: "scalar", "avx2", "avx512", "vnni", "amx"; NULL: the best */
+    size_t max_batch_tokens;        /* computed together at most; 0: a good default; raised to max_length */
+    const char *isa;                /* never above "scalar", "avx2", "avx512", "vnni", "amx"; NULL: best */
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
-    bool tokenizer_only;            /* open no weights: the model only tokenises */
+    const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
+    bool tokenizer_only;     /* open no weights: the model only tokenises */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
     void *log_context;
@@ -107,24 +124,27 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, or "random:PRESET". Loads, checks, packs: then ready. */
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+ * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
-                                                  struct berth_classifier **classifier, struct berth_error *err);
+                                                  struct berth_classifier **classifier,
+                                                  struct berth_error *err);
 BERTH_API void berth_classifier_free(struct berth_classifier *classifier);
 
-/* Classifies `count` texts; results[i] belongs to texts[i]. Batches by length inside; any count is fine. */
-BERTH_API enum berth_status berth_classify(struct berth_classifier *classifier, const struct berth_text *texts, size_t count,
+/* Classifies `count` texts; results[i] belongs to texts[i]. Forms batches inside: any count is fine. */
+BERTH_API enum berth_status berth_classify(struct berth_classifier *classifier,
+                                           const struct berth_text *texts, size_t count,
                                            struct berth_result *results, struct berth_error *err);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 2  Models: loaded once, shared by any number of sessions
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 struct berth_model;
 struct berth_session;
 
-BERTH_API enum berth_status berth_model_open(const char *model, const struct berth_options *options, struct berth_model **out,
-                                             struct berth_error *err);
+BERTH_API enum berth_status berth_model_open(const char *model, const struct berth_options *options,
+                                             struct berth_model **out, struct berth_error *err);
 
 /* All sessions of the model are freed before it. */
 BERTH_API void berth_model_free(struct berth_model *model);
@@ -137,37 +157,41 @@ struct berth_model_info {
     const char *activation;   /* "gelu" */
     const char *problem;      /* "single_label_classification", ... */
     size_t parameters, layers, hidden_size, embedding_size, heads, intermediate_size;
-    size_t vocab_size;        /* rows of the embedding */
-    size_t tokenizer_size;    /* entries of the vocabulary */
-    size_t max_positions;     /* longest text the weights allow, in tokens */
-    size_t max_length;        /* the limit in force */
-    bool has_head;            /* false: an encoder without a classifier, which cannot predict yet */
+    size_t vocab_size;     /* rows of the embedding */
+    size_t tokenizer_size; /* entries of the vocabulary */
+    size_t max_positions;  /* longest text the weights allow, in tokens */
+    size_t max_length;     /* the limit in force */
+    bool has_head;         /* false: an encoder without a classifier, which cannot predict yet */
     size_t labels;
     const char *const *label_names; /* [labels] */
-    const char *precision;    /* in force: "fp32" */
-    const char *runtime;      /* "native" */
-    const char *isa;          /* chosen: "avx512" */
-    const char *isa_reason;   /* why not a higher one */
-    const char *cpu;          /* the processor's own name */
-    size_t threads;           /* default of a session */
+    const char *precision;          /* in force: "fp32" */
+    const char *precision_reason;   /* why, and what of the model is in it */
+    const char *runtime;            /* "native", "onnxruntime" */
+    const char *isa;                /* chosen: "avx512" */
+    const char *isa_reason;         /* why not a higher one */
+    const char *cpu;                /* the processor's own name */
+    size_t threads;                 /* default of a session */
     const char *threads_reason;
-    size_t weight_bytes;      /* packed weights and embeddings */
+    size_t weight_bytes;        /* packed weights and embeddings */
     const char *const *remarks; /* fallbacks taken and fields not understood; NULL-terminated */
     bool lower_case, strip_accents, chinese_chars; /* how the tokenizer reads */
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
-/* The facts, or with `plan` also every step with its kernel, shape, bytes and operations (for texts of `length` tokens), as readable text or as one JSON object.
- * Returned for berth_memory_free; NULL when memory ran out. */
+/* The facts, or with `plan` also every step with its kernel, shape, bytes and operations (for a text of
+ * `length` tokens, 0: 128), as readable text or as one JSON object. Returned for berth_memory_free; NULL when
+ * memory ran out. */
 BERTH_API char *berth_model_describe(const struct berth_model *model, bool plan, size_t length, bool json);
 
 /* options: threads and max_batch_tokens are read, the rest was the model's. The model is borrowed. */
-BERTH_API enum berth_status berth_session_new(const struct berth_model *model, const struct berth_options *options,
+BERTH_API enum berth_status berth_session_new(const struct berth_model *model,
+                                              const struct berth_options *options,
                                               struct berth_session **session, struct berth_error *err);
 BERTH_API void berth_session_free(struct berth_session *session);
 BERTH_API const struct berth_model *berth_session_model(const struct berth_session *session);
 
-BERTH_API enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts, size_t count,
+BERTH_API enum berth_status berth_session_classify(struct berth_session *session,
+                                                   const struct berth_text *texts, size_t count,
                                                    struct berth_result *results, struct berth_error *err);
 
 /* Time spent by the session's last call in each stage. */
@@ -179,9 +203,9 @@ struct berth_timing {
 };
 BERTH_API struct berth_timing berth_session_timing(const struct berth_session *session);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 3  Tokens
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Zero-initialise; reuse it for many texts; clear at the end. */
 struct berth_tokens {
@@ -193,8 +217,9 @@ struct berth_tokens {
 };
 
 /* max_length 0: the model's limit in force. */
-BERTH_API enum berth_status berth_tokenize(const struct berth_model *model, const struct berth_text *text, size_t max_length,
-                                           struct berth_tokens *tokens, struct berth_error *err);
+BERTH_API enum berth_status berth_tokenize(const struct berth_model *model, const struct berth_text *text,
+                                           size_t max_length, struct berth_tokens *tokens,
+                                           struct berth_error *err);
 BERTH_API void berth_tokens_clear(struct berth_tokens *tokens);
 
 /* Text of one id, borrowed from the model; NULL outside the vocabulary. Id of [PAD] (-1: none). */
@@ -202,17 +227,20 @@ BERTH_API const char *berth_token_text(const struct berth_model *model, int32_t 
 BERTH_API int32_t berth_token_pad(const struct berth_model *model);
 
 /* Ids back to text; *text for berth_memory_free. */
-BERTH_API enum berth_status berth_detokenize(const struct berth_model *model, const int32_t *ids, size_t count,
-                                             bool skip_special, bool clean_up, char **text, struct berth_error *err);
+BERTH_API enum berth_status berth_detokenize(const struct berth_model *model, const int32_t *ids,
+                                             size_t count, bool skip_special, bool clean_up, char **text,
+                                             struct berth_error *err);
 
-/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), type_ids NULL means all 0. */
+/* Classifies ready token ids: text i is ids [offsets[i], offsets[i+1]), 1 to the limit in force of
+ * them; type_ids NULL means all 0. */
 BERTH_API enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids,
-                                                       const uint8_t *type_ids, const size_t *offsets, size_t count,
-                                                       struct berth_result *results, struct berth_error *err);
+                                                       const uint8_t *type_ids, const size_t *offsets,
+                                                       size_t count, struct berth_result *results,
+                                                       struct berth_error *err);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 4  Labelled data and evaluation
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* How a file of texts is laid out. LINES: a text a line. TSV and CSV have a header line with column names. */
 enum berth_layout { BERTH_LAYOUT_LINES, BERTH_LAYOUT_JSONL, BERTH_LAYOUT_TSV, BERTH_LAYOUT_CSV };
@@ -227,33 +255,40 @@ struct berth_columns {
 /* One example; strings borrowed from the reader until the next call. */
 struct berth_record {
     struct berth_text text;
-    const char *label;      /* as written in the file, in jsonl unless a string as JSON; NULL when labels are not read */
-    size_t line;            /* 1-based, for messages: the record's first */
+    const char
+        *label;  /* as written in the file, in jsonl unless a string as JSON; NULL when labels are not read */
+    size_t line; /* 1-based, for messages: the record's first */
 };
 
 struct berth_reader;
 
-/* path NULL or "-": standard input. Streams: a file larger than memory is fine; a single line (in csv, a record) is bounded at 256 MiB.
- * Line ends are "\n" or "\r\n", the last may be missing; a byte order mark is dropped. TSV is GLUE's, where quotes are
- * characters like others; CSV is RFC 4180's. Empty lines are empty texts in LINES, and skipped elsewhere (but for files of one column). */
-BERTH_API enum berth_status berth_reader_open(const char *path, enum berth_layout layout, const struct berth_columns *columns,
+/* path NULL or "-": standard input. Streams: a file larger than memory is fine; a single line (in csv, a
+ * record) is bounded at 256 MiB. Line ends are "\n" or "\r\n", the last may be missing; a byte order mark is
+ * dropped. TSV is GLUE's, where quotes are characters like others; CSV is RFC 4180's. Empty lines are empty
+ * texts in LINES, and skipped elsewhere (but for files of one column). */
+BERTH_API enum berth_status berth_reader_open(const char *path, enum berth_layout layout,
+                                              const struct berth_columns *columns,
                                               struct berth_reader **reader, struct berth_error *err);
 
-/* Opens a file in the layout of a task: one of GLUE's, whose columns are known, or csv or jsonl with `columns` (may be NULL; read for
- * these two alone). `labels` false leaves labels out, as GLUE's test files do; else csv and jsonl have "label" unless columns say otherwise. */
-BERTH_API enum berth_status berth_reader_open_task(const char *path, const char *task, const struct berth_columns *columns,
-                                                   bool labels, struct berth_reader **reader, struct berth_error *err);
+/* Opens a file in the layout of a task: one of GLUE's, whose columns are known, or csv or jsonl with
+ * `columns` (may be NULL; read for these two alone). `labels` false leaves labels out, as GLUE's test files
+ * do; else csv and jsonl have "label" unless columns say otherwise. */
+BERTH_API enum berth_status berth_reader_open_task(const char *path, const char *task,
+                                                   const struct berth_columns *columns, bool labels,
+                                                   struct berth_reader **reader, struct berth_error *err);
 
-/* *end is set instead of a record after the last one. After a malformed record (BERTH_FORMAT) the next call goes on behind it. */
-BERTH_API enum berth_status berth_reader_next(struct berth_reader *reader, struct berth_record *record, bool *end,
-                                              struct berth_error *err);
+/* *end is set instead of a record after the last one. After a malformed record (BERTH_FORMAT) the next call
+ * goes on behind it. */
+BERTH_API enum berth_status berth_reader_next(struct berth_reader *reader, struct berth_record *record,
+                                              bool *end, struct berth_error *err);
 
-/* Whether the next record (or the end) is there without waiting for the other end of a pipe: a program that collects
- * records answers what it has when not. The last record still holds after it. */
+/* Whether the next record (or the end) is there without waiting for the other end of a pipe: a program that
+ * collects records answers what it has when not. The last record still holds after it. */
 BERTH_API bool berth_reader_ready(struct berth_reader *reader);
 BERTH_API void berth_reader_close(struct berth_reader *reader);
 
-/* Called now and then with the work done so far (total 0: unknown). Return false to stop: the call then fails with BERTH_CANCELLED. */
+/* Called now and then with the work done so far (total 0: unknown). Return false to stop: the call then fails
+ * with BERTH_CANCELLED. */
 typedef bool berth_progress_fn(void *context, size_t done, size_t total);
 
 struct berth_evaluation_options {
@@ -264,15 +299,16 @@ struct berth_evaluation_options {
     void *progress_context;
 };
 
-/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of a constant) are
- * NaN here and null in JSON; matthews_correlation of a constant is 0, as scikit-learn has it. Predictions of GLUE's tasks are
- * counted in GLUE's order of labels: where the model's label names are the task's (case ignored), they are matched by name. */
+/* Metrics under Hugging Face's names, in print order: those that the task has. Undefined ones (correlation of
+ * a constant) are NaN here and null in JSON; matthews_correlation of a constant is 0, as scikit-learn has it.
+ * Predictions of GLUE's tasks are counted in GLUE's order of labels: where the model's label names are the
+ * task's (case ignored), they are matched by name. */
 enum { BERTH_METRICS_MAX = 16 };
 struct berth_evaluation {
     char task[16];
     size_t examples;
     size_t tokens;
-    double loss;    /* mean over examples */
+    double loss; /* mean over examples */
     double seconds;
     size_t metrics;
     struct {
@@ -280,15 +316,16 @@ struct berth_evaluation {
         double value;
     } metric[BERTH_METRICS_MAX];
 };
-BERTH_API enum berth_status berth_evaluate(struct berth_session *session, const struct berth_evaluation_options *options,
+BERTH_API enum berth_status berth_evaluate(struct berth_session *session,
+                                           const struct berth_evaluation_options *options,
                                            struct berth_evaluation *evaluation, struct berth_error *err);
 
 /* One JSON object as `berth eval --json` prints it; for berth_memory_free. */
 BERTH_API char *berth_evaluation_json(const struct berth_evaluation *evaluation);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 5  Serving over HTTP
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 struct berth_served_model {
     const char *name;  /* in URLs */
@@ -299,9 +336,9 @@ struct berth_served_model {
 struct berth_server_options {
     const struct berth_served_model *models;
     size_t model_count;
-    const char *host;          /* NULL: 127.0.0.1 */
-    unsigned port;             /* 0: a free one */
-    size_t max_body_bytes;     /* 0: 8 MiB */
+    const char *host;               /* NULL: 127.0.0.1 */
+    unsigned port;                  /* 0: a free one */
+    size_t max_body_bytes;          /* 0: 8 MiB */
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
     struct berth_options defaults;  /* threads and log of the server itself */
@@ -310,16 +347,16 @@ struct berth_server_options {
 struct berth_server;
 
 /* Loads the models and listens; returns when ready to answer. */
-BERTH_API enum berth_status berth_server_start(const struct berth_server_options *options, struct berth_server **server,
-                                               struct berth_error *err);
+BERTH_API enum berth_status berth_server_start(const struct berth_server_options *options,
+                                               struct berth_server **server, struct berth_error *err);
 BERTH_API unsigned berth_server_port(const struct berth_server *server);
 
 /* Stops accepting, answers what is in flight (bounded by request_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
-/* ---------------------------------------------------------------------------------------------------------------
+/* ----------------------------------------------------------------------------------------------------
  * 6  Measuring
- * ------------------------------------------------------------------------------------------------------------- */
+ * ------------------------------------------------------------------------------------------------- */
 
 /* The grid: every combination of the lists below, `trials` times each, in interleaved seeded order. */
 struct berth_bench_options {
@@ -333,8 +370,8 @@ struct berth_bench_options {
     size_t batch_count;
     const size_t *lengths; /* exact tokens, special ones included; NULL: 128 */
     size_t length_count;
-    size_t trials;         /* 0: 20 */
-    uint64_t seed;         /* of the order and of the synthetic ids */
+    size_t trials; /* 0: 20 */
+    uint64_t seed; /* of the order and of the synthetic ids */
     struct berth_options options;
     berth_progress_fn *progress;
     void *progress_context;
@@ -343,12 +380,14 @@ struct berth_bench_options {
 /* One cell of the grid. Percentiles are order statistics (nearest rank); NaN where n is too small for it. */
 struct berth_bench_cell {
     const char *model;
-    const char *target, *runtime, *precision, *scenario, *status; /* "local", "native", "fp32", "single-stream", "ok" */
+    const char *target, *runtime, *precision, *scenario,
+        *status; /* "local", "native", "fp32", "single-stream", "ok" */
     size_t threads, batch, length;
-    size_t n;                  /* trials that counted */
+    size_t n; /* trials that counted */
     double mean_ms, min_ms, p50_ms, p90_ms, p95_ms, p99_ms, stddev_ms;
-    double p50_ci_ms[2], p90_ci_ms[2], p99_ci_ms[2]; /* 95 % order-statistic intervals; NaN when n is too small */
-    double texts_per_second, tokens_per_second;      /* at the median */
+    double p50_ci_ms[2], p90_ci_ms[2],
+        p99_ci_ms[2];                           /* 95 % order-statistic intervals; NaN when n is too small */
+    double texts_per_second, tokens_per_second; /* at the median */
 };
 
 struct berth_bench_report {
@@ -356,10 +395,114 @@ struct berth_bench_report {
     struct berth_bench_cell *cell; /* [cells], owned by the report */
     void *owned;
 };
-BERTH_API enum berth_status berth_bench(const struct berth_bench_options *options, struct berth_bench_report *report,
-                                        struct berth_error *err);
-BERTH_API char *berth_bench_json(const struct berth_bench_report *report); /* {"environment", "results"}; for berth_memory_free */
+BERTH_API enum berth_status berth_bench(const struct berth_bench_options *options,
+                                        struct berth_bench_report *report, struct berth_error *err);
+BERTH_API char *berth_bench_json(
+    const struct berth_bench_report *report); /* {"environment", "results"}; for berth_memory_free */
 BERTH_API void berth_bench_report_clear(struct berth_bench_report *report);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * 7  Fine-tuning
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* What a run did so far; passed to the caller after every step. */
+struct berth_finetune_progress {
+    size_t step, steps;
+    double loss;                /* mean since the last line of the log */
+    double examples_per_second;
+    const char *metric;         /* name of the metric that decides, NULL before the first evaluation */
+    double value, best;         /* its last and its best value */
+};
+/* Return false to stop: the state is saved for resuming and the call fails with BERTH_CANCELLED. */
+typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetune_progress *progress);
+
+/* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */
+struct berth_finetune_options {
+    const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
+    const char *task;             /* as in berth_evaluation_options */
+    const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
+    const char *output;           /* directory, made when it is missing */
+    struct berth_columns columns; /* for csv and jsonl */
+    double epochs;
+    size_t max_steps;             /* 0: as many as the epochs take */
+    size_t batch_size, gradient_accumulation_steps;
+    double learning_rate, weight_decay, warmup_ratio;
+    size_t warmup_steps;          /* 0: by warmup_ratio */
+    const char *lr_scheduler;     /* linear, cosine or constant */
+    double adam_beta1, adam_beta2, adam_epsilon, max_grad_norm; /* max_grad_norm 0: no clipping */
+    double layer_decay;           /* each layer's rate is so much of the one above; 1: all alike */
+    size_t freeze_layers;         /* lowest layers, with the embeddings, that stay as they are */
+    bool freeze_embeddings;
+    double label_smoothing;
+    const char *class_weights;    /* "balanced" or a number for each label, "1,2.5"; NULL: all alike */
+    double hidden_dropout, attention_dropout, classifier_dropout; /* negative: the configuration's */
+    uint64_t seed;
+    size_t seeds;                 /* runs, from `seed` on; the best is kept */
+    size_t eval_steps;            /* 0: after each epoch */
+    size_t save_steps;            /* state for resuming; 0: never */
+    size_t logging_steps;
+    size_t early_stopping_patience; /* evaluations without a better one; 0: none */
+    bool no_shuffle, group_by_length, resume;
+    const char *teacher;          /* a model with the same labels, or NULL */
+    double distill_alpha, distill_temperature;
+    const char *dump_gradients;   /* file: the first batch's gradients, then stop; NULL: train */
+    struct berth_options options; /* threads, isa, precision, max_length, vocab and the tokenizer's overrides */
+    berth_finetune_progress_fn *progress;
+    void *progress_context;
+};
+
+/* The defaults, which for a random model are those that train one from scratch. */
+BERTH_API void berth_finetune_defaults(const char *model, struct berth_finetune_options *options);
+
+enum { BERTH_SEEDS_MAX = 64 };
+struct berth_finetune_report {
+    size_t steps, best_step;
+    double loss;                        /* of the last step; of the first batch when gradients are dumped */
+    double seconds, examples_per_second;
+    bool stopped_early, evaluated;
+    struct berth_evaluation evaluation; /* of the weights that were kept, when there is a dev file */
+    size_t seeds;                       /* runs with a result below */
+    double seed_value[BERTH_SEEDS_MAX]; /* of the metric that decides: the first of the evaluation's */
+};
+
+/* Trains and writes a directory in Hugging Face's layout, train_log.jsonl, eval_log.jsonl and eval_results.json. */
+BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *options, struct berth_finetune_report *report,
+                                           struct berth_error *err);
+
+/* ----------------------------------------------------------------------------------------------------------
+ * 8  Converting
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
+enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
+
+struct berth_convert_options {
+    enum berth_target_format format;
+    const char *output; /* a file; for safetensors a directory */
+    size_t opset;       /* of ONNX: 13 to 20; 0: 17 */
+    bool optimize;      /* fused operators */
+    bool contrib;       /* with optimize: ONNX Runtime's own operators too */
+    enum berth_quantization
+        quantization;        /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
+    const char *calibration; /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a
+                                text a line */
+    bool check;              /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    struct berth_options options; /* tokenizer, threads and ONNX Runtime's library, for the check */
+};
+
+/* What the check found. */
+struct berth_conversion {
+    bool checked;
+    size_t texts;
+    double difference; /* largest of the logits */
+    double allowed;
+    char runtime[48]; /* "ONNX Runtime 1.30.0" */
+};
+
+/* Converts MODEL. The output is written beside its name and renamed: whole or not at all. */
+BERTH_API enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
+                                          struct berth_conversion *conversion, struct berth_error *err);
 
 #ifdef __cplusplus
 }

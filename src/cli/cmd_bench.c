@@ -47,16 +47,18 @@ static void print_ms(FILE *out, double ms)
 
 static void print_table(FILE *out, const struct berth_bench_report *report)
 {
-    fprintf(out, "%-22s %-9s %3s %5s %6s %6s %9s %9s %9s %9s %11s %s\n", "model", "precision", "thr", "batch", "length", "n", "median ms",
-            "p90 ms", "min ms", "stddev", "tokens/s", "status");
+    fprintf(out, "%-22s %-9s %3s %5s %6s %6s %9s %9s %9s %9s %11s %s\n", "model", "precision", "thr", "batch",
+            "length", "n", "median ms", "p90 ms", "min ms", "stddev", "tokens/s", "status");
     for (size_t i = 0; i < report->cells; i++) {
         const struct berth_bench_cell *cell = &report->cell[i];
-        fprintf(out, "%-22s %-9s %3zu %5zu %6zu %6zu", cell->model, cell->precision, cell->threads, cell->batch, cell->length, cell->n);
+        fprintf(out, "%-22s %-9s %3zu %5zu %6zu %6zu", cell->model, cell->precision, cell->threads,
+                cell->batch, cell->length, cell->n);
         print_ms(out, cell->p50_ms);
         print_ms(out, cell->p90_ms);
         print_ms(out, cell->min_ms);
         print_ms(out, cell->stddev_ms);
-        fprintf(out, " %11.0f %s\n", isnan(cell->tokens_per_second) ? 0.0 : cell->tokens_per_second, cell->status);
+        fprintf(out, " %11.0f %s\n", isnan(cell->tokens_per_second) ? 0.0 : cell->tokens_per_second,
+                cell->status);
     }
     fputs("(- : too few trials for that figure)\n", out);
 }
@@ -70,24 +72,34 @@ int cli_bench(int argc, char **argv)
     size_t trials = 0, seed = 1;
     bool json = false;
     const struct cli_flag flags[] = {
-        {"model", 'm', "MODEL", cli_read_strings, &models, "model directory or random:PRESET; several may follow one another"},
+        CLI_HEADING("grid"),
+        {"model", 'm', "MODEL", cli_read_strings, &models,
+         "model directory or random:PRESET; several may follow one another"},
         {"batch", 'b', "N,...", cli_read_sizes, &batches, "texts at once (default 1)"},
-        {"length", 'l', "N,...", cli_read_sizes, &lengths, "tokens of every text, special ones included (default 128)"},
-        {"threads", 't', "N,...", cli_read_sizes, &threads, "threads (default: what affinity and the container allow)"},
+        {"length", 'l', "N,...", cli_read_sizes, &lengths,
+         "tokens of every text, special ones included (default 128)"},
+        {"threads", 't', "N,...", cli_read_sizes, &threads,
+         "threads (default: what affinity and the container allow)"},
         {"precision", 0, "P,...", read_precisions, &precisions, "fp32 (default), bf16, int8 or auto"},
+        CLI_HEADING("run"),
         {"trials", 'n', "N", cli_read_positive, &trials, "timed runs of each combination (default 20)"},
         {"seed", 0, "N", cli_read_size, &seed, "of the order and the token ids (default 1)"},
-        {"isa", 0, "LEVEL", cli_read_string, &common.options.isa, "never above scalar, avx2, avx512, vnni or amx"},
-        {"runtime", 0, "R", cli_read_runtime, &common.options.runtime, "native (default), cuda or onnxruntime"},
+        {"isa", 0, "LEVEL", cli_read_string, &common.options.isa,
+         "never above scalar, avx2, avx512, vnni or amx"},
+        {"runtime", 0, "R", cli_read_runtime, &common.options.runtime,
+         "native (default), cuda or onnxruntime"},
+        {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library, "ONNX Runtime's library"},
+        CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object with environment and results"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"bench",
-                                  "-m MODEL ... [--batch 1,8,32] [--length 16,128] [OPTIONS]",
-                                  "Measures every combination of models, batches, lengths and threads, in process, interleaved.",
-                                  "Percentiles are order statistics of the trials; nothing is removed.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "bench",
+        "-m MODEL ... [--batch 1,8,32] [--length 16,128] [OPTIONS]",
+        "Measures every combination of models, batches, lengths and threads, in process, interleaved.",
+        "Percentiles are order statistics of the trials; nothing is removed.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;

@@ -13,7 +13,8 @@ static bool show_progress(void *context, size_t done, size_t total)
 
 static void print_table(FILE *out, const struct berth_evaluation *evaluation)
 {
-    fprintf(out, "%-24s %s\n%-24s %zu\n%-24s %.6f\n", "task", evaluation->task, "examples", evaluation->examples, "loss", evaluation->loss);
+    fprintf(out, "%-24s %s\n%-24s %zu\n%-24s %.6f\n", "task", evaluation->task, "examples",
+            evaluation->examples, "loss", evaluation->loss);
     for (size_t i = 0; i < evaluation->metrics; i++)
         fprintf(out, "%-24s %.6f\n", evaluation->metric[i].name, evaluation->metric[i].value);
     fprintf(out, "%-24s %zu\n%-24s %.3f\n", "tokens", evaluation->tokens, "seconds", evaluation->seconds);
@@ -25,19 +26,30 @@ int cli_eval(int argc, char **argv)
     struct berth_evaluation_options evaluation_options = {0};
     bool json = false;
     const struct cli_flag flags[] = {
+        CLI_HEADING("data"),
+        {"task", 0, "T", cli_read_task, &evaluation_options.task,
+         "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
+        {"data", 'd', "FILE", cli_read_string, &evaluation_options.data,
+         "labelled texts in the task's own layout"},
+        {"text-column", 0, "NAME", cli_read_string, &evaluation_options.columns.text,
+         "csv, jsonl: column of the text"},
+        {"pair-column", 0, "NAME", cli_read_string, &evaluation_options.columns.pair,
+         "csv, jsonl: column of the second text"},
+        {"label-column", 0, "NAME", cli_read_string, &evaluation_options.columns.label,
+         "csv, jsonl: column of the label"},
+        CLI_HEADING("model"),
         CLI_MODEL_FLAG(common),
-        {"task", 0, "T", cli_read_string, &evaluation_options.task, "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
-        {"data", 'd', "FILE", cli_read_string, &evaluation_options.data, "labelled texts in the task's own layout"},
-        {"text-column", 0, "NAME", cli_read_string, &evaluation_options.columns.text, "csv, jsonl: column of the text"},
-        {"pair-column", 0, "NAME", cli_read_string, &evaluation_options.columns.pair, "csv, jsonl: column of the second text"},
-        {"label-column", 0, "NAME", cli_read_string, &evaluation_options.columns.label, "csv, jsonl: column of the label"},
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
-        CLI_TOKENIZER_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"eval", "-m MODEL --task T --data FILE [--json]", "Measures a model on labelled data.", NULL, flags,
+    const struct cli_verb verb = {"eval",
+                                  "-m MODEL --task T --data FILE [--json]",
+                                  "Measures a model on labelled data.",
+                                  NULL,
+                                  flags,
                                   sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)

@@ -8,23 +8,30 @@ int cli_info(int argc, char **argv)
     bool json = false, plan = false;
     size_t length = 0;
     const struct cli_flag flags[] = {
+        CLI_HEADING("model"),
         CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
         {"plan", 0, NULL, NULL, &plan, "every step: kernel, shape, bytes of weights, operations"},
-        {"length", 0, "N", cli_read_positive, &length, "tokens of the text that --plan counts for (default 128)"},
+        {"length", 0, "N", cli_read_positive, &length,
+         "tokens of the text that --plan counts for (default 128)"},
         {"json", 0, NULL, NULL, &json, "one JSON object"},
         CLI_QUIET_FLAG(common),
     };
-    const struct cli_verb verb = {"info", "-m MODEL [--plan] [--json]", "Tells what a model is, which kernels run it and why.", NULL, flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "info", "-m MODEL [--plan] [--json]", "Tells what a model is, which kernels run it and why.", NULL,
+        flags,  sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
     if (!common.model && first < argc)
         common.model = argv[first++];
-    if (!common.model || first < argc)
-        return cli_usage(&verb, common.model ? "unexpected argument '%s'" : "no model; give -m MODEL%.0s", common.model ? argv[first] : "");
+    if (!common.model)
+        return cli_usage(&verb, "no model; give -m MODEL");
+    if (first < argc)
+        return cli_usage(&verb, "unexpected argument '%s'", argv[first]);
+    cli_log_to_stderr(&common);
     struct berth_error err;
     struct berth_model *model;
     if (berth_model_open(common.model, &common.options, &model, &err) != BERTH_OK)

@@ -20,7 +20,9 @@ static bool read_format(void *target, const char *value)
     return false;
 }
 
-/* Texts collected from a reader: at most so many, and about so many bytes, are classified together. */
+enum { LABEL_SHOWN = 200 }; /* characters, in formats for people */
+
+/* Texts collected: at most so many, and about so many bytes, are classified together. */
 enum { WINDOW_TEXTS = 512, WINDOW_BYTES = 4 << 20 };
 
 struct window {
@@ -29,6 +31,7 @@ struct window {
     size_t used, capacity;
     struct {
         size_t text, text_size, pair, pair_size; /* offsets into bytes; pair SIZE_MAX: none */
+        size_t line;                             /* of the source, from 1 */
     } place[WINDOW_TEXTS];
     struct berth_text texts[WINDOW_TEXTS];
     struct berth_result results[WINDOW_TEXTS];
@@ -36,6 +39,7 @@ struct window {
 
 struct job {
     struct berth_session *session;
+    const char *source; /* of the texts, for messages */
     struct window *window;
     enum format format;
     FILE *out;
@@ -79,18 +83,27 @@ static void write_json(FILE *out, const struct berth_model_info *info, const str
     putc('}', out);
 }
 
-/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. */
-static void write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
+/* The beginning of a text on one line: control characters as spaces, cut at a character's boundary. Returns
+ * the characters written. */
+static size_t write_excerpt(FILE *out, const char *text, size_t size, size_t limit)
 {
     size_t shown = 0;
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         if ((c & 0xc0) != 0x80 && shown++ == limit) {
             fputs("...", out);
-            return;
+            return limit + 3;
         }
         putc(c < 0x20 || c == 0x7f ? ' ' : c, out);
     }
+    return shown;
+}
+
+/* A label, which may be any text, and spaces up to the width. */
+static void write_label(FILE *out, const char *label, size_t width)
+{
+    for (size_t shown = write_excerpt(out, label, strlen(label), LABEL_SHOWN); shown < width; shown++)
+        putc(' ', out);
 }
 
 static void write_result(struct job *job, const struct berth_text *text, const struct berth_result *result)
@@ -106,14 +119,14 @@ static void write_result(struct job *job, const struct berth_text *text, const s
         case FORMAT_TSV:
             if (first)
                 fputs("label\tscore\ttokens\n", out);
-            fprintf(out, "%s\t%.9g\t%zu\n", result->label ? result->label : "", (double)result->score,
-                    result->tokens);
+            write_label(out, result->label ? result->label : "", 0);
+            fprintf(out, "\t%.9g\t%zu\n", (double)result->score, result->tokens);
             break;
         case FORMAT_TABLE:
             if (first)
                 fprintf(out, "%-16s %8s %7s  %s\n", "label", "score", "tokens", "text");
-            fprintf(out, "%-16s %8.4f %7zu  ", result->label ? result->label : "-", (double)result->score,
-                    result->tokens);
+            write_label(out, result->label ? result->label : "-", 16);
+            fprintf(out, " %8.4f %7zu  ", (double)result->score, result->tokens);
             write_excerpt(out, text->text, text->size, 60);
             if (text->pair) {
                 fputs(" | ", out);
@@ -143,18 +156,42 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
     return true;
 }
 
-static bool collect(struct window *window, const struct berth_text *text)
+static enum berth_status collect(struct window *window, const struct berth_text *text, size_t line,
+                                 struct berth_error *err)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
     if (!add(window, text->text, text->size, &text_at) ||
-        (text->pair && !add(window, text->pair, text->pair_size, &pair_at)))
-        return false;
+        (text->pair && !add(window, text->pair, text->pair_size, &pair_at))) {
+        snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
+                 text->size + text->pair_size);
+        return err->status = BERTH_NO_MEMORY;
+    }
     window->place[i].text = text_at;
     window->place[i].text_size = text->size;
     window->place[i].pair = pair_at;
     window->place[i].pair_size = text->pair_size;
+    window->place[i].line = line;
     window->count++;
-    return true;
+    return BERTH_OK;
+}
+
+static bool is_full(const struct window *window)
+{
+    return window->count == WINDOW_TEXTS || window->used >= WINDOW_BYTES;
+}
+
+/* After a window failed: each text by itself, up to the one at fault, which the message then names by its
+ * place.
+ */
+static enum berth_status classify_each(struct job *job, struct berth_error *err)
+{
+    struct window *window = job->window;
+    for (size_t i = 0; i < window->count; i++) {
+        if (berth_session_classify(job->session, &window->texts[i], 1, &window->results[0], err) != BERTH_OK)
+            return cli_place_error(err, job->source, window->place[i].line);
+        write_result(job, &window->texts[i], &window->results[0]);
+    }
+    return BERTH_OK;
 }
 
 static enum berth_status flush_window(struct job *job, struct berth_error *err)
@@ -168,8 +205,11 @@ static enum berth_status flush_window(struct job *job, struct berth_error *err)
     }
     enum berth_status status =
         berth_session_classify(job->session, window->texts, window->count, window->results, err);
-    for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
-        write_result(job, &window->texts[i], &window->results[i]);
+    if (status == BERTH_INVALID_ARGUMENT || status == BERTH_LIMIT)
+        status = classify_each(job, err);
+    else
+        for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
+            write_result(job, &window->texts[i], &window->results[i]);
     window->count = window->used = 0;
     return status;
 }
@@ -184,13 +224,12 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
             struct berth_error ignored;
             return flush_window(job, &ignored) == BERTH_OK ? status : (*err = ignored, ignored.status);
         }
-        if (!end && !collect(job->window, &record.text)) {
-            snprintf(err->message, sizeof err->message, "out of memory for a text of %zu bytes",
-                     record.text.size);
-            return err->status = BERTH_NO_MEMORY;
-        }
+        if (!end)
+            status = collect(job->window, &record.text, record.line, err);
+        if (status != BERTH_OK)
+            return status;
         bool waits = !end && !berth_reader_ready(reader);
-        if (end || waits || job->window->count == WINDOW_TEXTS || job->window->used >= WINDOW_BYTES) {
+        if (end || waits || is_full(job->window)) {
             status = flush_window(job, err);
             if (status != BERTH_OK)
                 return status;
@@ -209,13 +248,13 @@ static enum berth_status predict_arguments(struct job *job, char **texts, size_t
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
-        struct berth_result result;
-        enum berth_status status = berth_session_classify(job->session, &text, 1, &result, err);
+        enum berth_status status = collect(job->window, &text, i + 1, err);
+        if (status == BERTH_OK && is_full(job->window))
+            status = flush_window(job, err);
         if (status != BERTH_OK)
             return status;
-        write_result(job, &text, &result);
     }
-    return BERTH_OK;
+    return flush_window(job, err);
 }
 
 static int predict(const struct cli_common *common, const char *input, enum berth_layout layout,
@@ -225,7 +264,9 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     struct berth_error err;
     struct berth_model *model = NULL;
     struct berth_reader *reader = NULL;
-    struct job job = {.format = format, .window = calloc(1, sizeof *job.window)};
+    struct job job = {.source = count > 0 ? "arguments" : cli_source_name(input),
+                      .format = format,
+                      .window = calloc(1, sizeof *job.window)};
     struct cli_output output;
     int exit_status = CLI_FAILED;
     if (!job.window) {
@@ -269,16 +310,18 @@ int cli_predict(int argc, char **argv)
     struct berth_columns columns = {0};
     enum format format = FORMAT_UNSET;
     const struct cli_flag flags[] = {
-        CLI_MODEL_FLAG(common),
+        CLI_HEADING("input"),
         CLI_INPUT_FLAGS(input, layout, columns),
-        {"format", 'f', "F", read_format, &format,
-         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
-        {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
+        CLI_HEADING("model"),
+        CLI_MODEL_FLAG(common),
         CLI_ENGINE_FLAGS(common),
-        CLI_LENGTH_FLAG(common),
         {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
          "tokens computed together (default 1024)"},
-        CLI_TOKENIZER_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
+        {"format", 'f', "F", read_format, &format,
+         "table, jsonl, json or tsv (default: table on a terminal, else jsonl)"},
+        CLI_OUTPUT_FLAG(output_path),
         CLI_QUIET_FLAG(common),
     };
     const struct cli_verb verb = {

@@ -6,21 +6,68 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in *fault.
- */
+/* KEY=VALUE, one of a model's own options; false, with what is wrong in `fault`. */
+static bool parse_model_option(char *argument, struct berth_options *options, char *fault, size_t size)
+{
+    const struct cli_flag known[] = {
+        {"precision", 0, NULL, cli_read_precision, &options->precision, "fp32, bf16, int8 or auto"},
+        {"runtime", 0, NULL, cli_read_runtime, &options->runtime, "native, cuda or onnxruntime"},
+        {"threads", 0, NULL, cli_read_positive, &options->threads, "a number, 1 or more"},
+        {"max-length", 0, NULL, cli_read_positive, &options->max_length, "a number, 1 or more"},
+        {"isa", 0, NULL, cli_read_isa, &options->isa, "scalar, avx2, avx512, vnni or amx"},
+        {"vocab", 0, NULL, cli_read_string, &options->vocab, "a file"},
+    };
+    char *value = strchr(argument, '=');
+    if (value)
+        *value++ = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(argument, known[i].name) != 0)
+            continue;
+        if (value && known[i].read(known[i].target, value))
+            return true;
+        snprintf(fault, size, "'%s' is not a valid %s of a model, which is %s", value ? value : "", argument,
+                 known[i].help);
+        return false;
+    }
+    snprintf(fault, size,
+             "a model has no option '%s'; it has precision, runtime, threads, max-length, isa and vocab",
+             argument);
+    return false;
+}
+
+/* Where a model's own options begin: behind the longest path that exists and is followed by a comma or the
+ * end, because paths may hold commas; without one (random:PRESET) behind the first comma. Cuts the model off
+ * there; NULL: no options. */
+static char *cut_options(char *model)
+{
+    if (berth_path_present(model))
+        return NULL;
+    char *first = strchr(model, ','), *cut = strrchr(model, ',');
+    for (; cut && cut != first; cut = memrchr(model, ',', (size_t)(cut - model))) {
+        *cut = 0;
+        if (berth_path_present(model))
+            return cut + 1;
+        *cut = ',';
+    }
+    if (cut)
+        *cut++ = 0;
+    return cut;
+}
+
+/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
+ * `fault`. */
 static bool parse_model(char *argument, const struct berth_options *defaults,
-                        struct berth_served_model *served, const char **fault)
+                        struct berth_served_model *served, char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
-    char *rest = strchr(argument, ',');
-    if (rest)
-        *rest++ = 0;
-    char *equals = strchr(argument, '=');
-    if (equals) {
-        *equals = 0;
+    char *rest, *sign = argument + strcspn(argument, "=,");
+    if (*sign == '=') {
+        *sign = 0;
         served->name = argument;
-        served->model = equals + 1;
+        served->model = sign + 1;
+        rest = cut_options(sign + 1);
     } else { /* the folder's own name */
+        rest = cut_options(argument);
         served->model = argument;
         size_t length = strlen(argument);
         while (length > 1 && argument[length - 1] == '/')
@@ -28,26 +75,15 @@ static bool parse_model(char *argument, const struct berth_options *defaults,
         const char *slash = strrchr(argument, '/');
         served->name = slash ? slash + 1 : argument;
     }
-    *fault = "a name and a model are needed, as in -m sst2=DIR";
-    if (!*served->name || !*served->model)
+    if (!*served->name || !*served->model) {
+        snprintf(fault, size, "a name and a model are needed, as in -m sst2=DIR");
         return false;
+    }
     for (char *next; rest; rest = next) {
         next = strchr(rest, ',');
         if (next)
             *next++ = 0;
-        char *value = strchr(rest, '=');
-        *fault = rest;
-        if (!value)
-            return false;
-        *value++ = 0;
-        bool known = strcmp(rest, "precision") == 0    ? cli_read_precision(&served->options.precision, value)
-                     : strcmp(rest, "runtime") == 0    ? cli_read_runtime(&served->options.runtime, value)
-                     : strcmp(rest, "threads") == 0    ? cli_read_positive(&served->options.threads, value)
-                     : strcmp(rest, "max-length") == 0 ? cli_read_positive(&served->options.max_length, value)
-                     : strcmp(rest, "isa") == 0        ? cli_read_string(&served->options.isa, value)
-                     : strcmp(rest, "vocab") == 0      ? cli_read_string(&served->options.vocab, value)
-                                                       : false;
-        if (!known)
+        if (!parse_model_option(rest, &served->options, fault, size))
             return false;
     }
     return true;
@@ -67,7 +103,9 @@ static int serve_until_signal(struct berth_server_options *options)
     struct berth_server *server;
     if (berth_server_start(options, &server, &err) != BERTH_OK)
         return cli_fail("serve", &err);
-    printf("listening on http://%s:%u\n", options->host, berth_server_port(server));
+    bool v6 = strchr(options->host, ':'); /* in brackets within a URL */
+    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "",
+           berth_server_port(server));
     fflush(stdout);
     int signal_number;
     while (sigwait(&ends, &signal_number) == 0 && signal_number == SIGHUP)
@@ -83,12 +121,16 @@ int cli_serve(int argc, char **argv)
     struct berth_server_options options = {.host = "127.0.0.1"};
     size_t port = 5001, timeout = 0;
     const struct cli_flag flags[] = {
+        CLI_HEADING("models"),
         {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
-         "a model to serve; its own options after commas: NAME=DIR,threads=2"},
-        {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
-        {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
+         "a model to serve; its own options after commas: NAME=DIR,threads=2 (behind the longest path that "
+         "exists)"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
+        CLI_VOCAB_FLAG(common),
+        CLI_HEADING("server"),
+        {"host", 0, "H", cli_read_string, &options.host, "address to listen on (default 127.0.0.1)"},
+        {"port", 'p', "N", cli_read_size, &port, "port (default 5001; 0: a free one)"},
         {"max-body-bytes", 0, "N", cli_read_positive, &options.max_body_bytes,
          "largest request body (default 8388608)"},
         {"max-concurrent-requests", 0, "N", cli_read_positive, &options.max_concurrent_requests,
@@ -118,9 +160,9 @@ int cli_serve(int argc, char **argv)
     cli_log_to_stderr(&common);
     struct berth_served_model served[CLI_LIST_MAX];
     for (size_t i = 0; i < models.count; i++) {
-        const char *fault;
-        if (!parse_model((char *)models.item[i], &common.options, &served[i],
-                         &fault)) /* argv's strings are ours to change */
+        char fault[256];
+        char *argument = (char *)models.item[i]; /* argv's strings are ours to change */
+        if (!parse_model(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0)

@@ -19,11 +19,14 @@ static bool read_padding(void *target, const char *value)
     return false;
 }
 
-/* One encoded text, kept until the longest is known. */
-struct row {
-    size_t size;
-    int32_t *ids;
-    uint8_t *types;
+/* Encoded texts, kept until the longest is known. */
+struct rows {
+    struct row {
+        size_t size;
+        int32_t *ids;
+        uint8_t *types;
+    } * row;
+    size_t count, capacity, longest;
 };
 
 static void write_row(FILE *out, const struct berth_model *model, const int32_t *ids, const uint8_t *types,
@@ -48,32 +51,47 @@ static void write_row(FILE *out, const struct berth_model *model, const int32_t 
     fputs("]}\n", out);
 }
 
-static enum berth_status no_memory(struct berth_error *err)
+static enum berth_status keep(struct rows *rows, const struct berth_tokens *tokens, struct berth_error *err)
 {
+    if (rows->count == rows->capacity) {
+        size_t capacity = rows->capacity ? 2 * rows->capacity : 256;
+        struct row *grown = realloc(rows->row, capacity * sizeof *grown);
+        if (!grown)
+            goto fail;
+        rows->row = grown;
+        rows->capacity = capacity;
+    }
+    struct row *row = &rows->row[rows->count++];
+    *row = (struct row){tokens->size, malloc(tokens->size * sizeof *row->ids + 1), malloc(tokens->size + 1)};
+    if (!row->ids || !row->types)
+        goto fail;
+    memcpy(row->ids, tokens->ids, tokens->size * sizeof *row->ids);
+    memcpy(row->types, tokens->type_ids, tokens->size);
+    rows->longest = tokens->size > rows->longest ? tokens->size : rows->longest;
+    return BERTH_OK;
+fail:
     snprintf(err->message, sizeof err->message,
              "out of memory for the tokens; without --padding longest nothing is kept");
     return err->status = BERTH_NO_MEMORY;
 }
 
-static bool keep(struct row *row, const struct berth_tokens *tokens)
+static void clear_rows(struct rows *rows)
 {
-    *row = (struct row){tokens->size, malloc(tokens->size * sizeof *row->ids + 1), malloc(tokens->size + 1)};
-    if (!row->ids || !row->types)
-        return false;
-    memcpy(row->ids, tokens->ids, tokens->size * sizeof *row->ids);
-    memcpy(row->types, tokens->type_ids, tokens->size);
-    return true;
+    for (size_t i = 0; i < rows->count; i++) {
+        free(rows->row[i].ids);
+        free(rows->row[i].types);
+    }
+    free(rows->row);
 }
 
-static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader,
-                                      enum padding padding, FILE *out, struct berth_error *err)
+/* With rows, keeps each text for later; without, writes it, `padded` tokens long at least. */
+static enum berth_status encode_all(const struct berth_model *model, struct berth_reader *reader,
+                                    const char *source, struct rows *rows, size_t padded, FILE *out,
+                                    struct berth_error *err)
 {
     struct berth_tokens tokens = {0};
-    struct row *rows = NULL;
-    size_t count = 0, capacity = 0, longest = 0;
-    size_t limit = berth_model_get_info(model)->max_length;
-    enum berth_status status;
-    for (;;) {
+    enum berth_status status = BERTH_OK;
+    while (status == BERTH_OK && !ferror(out)) { /* nobody reads any more: cli_output_close says why */
         struct berth_record record;
         bool end;
         status = berth_reader_next(reader, &record, &end, err);
@@ -81,86 +99,89 @@ static enum berth_status tokenize_all(const struct berth_model *model, struct be
             break;
         status = berth_tokenize(model, &record.text, 0, &tokens, err);
         if (status != BERTH_OK)
-            break;
-        if (padding != PADDING_LONGEST) {
+            cli_place_error(err, source, record.line);
+        else if (rows)
+            status = keep(rows, &tokens, err);
+        else {
             write_row(out, model, tokens.ids, tokens.type_ids, tokens.size,
-                      padding == PADDING_MAX ? limit : tokens.size);
+                      padded > tokens.size ? padded : tokens.size);
             if (!berth_reader_ready(reader))
                 fflush(out);
-            continue;
         }
-        if (count == capacity) {
-            capacity = capacity ? 2 * capacity : 256;
-            struct row *grown = realloc(rows, capacity * sizeof *rows);
-            if (!grown) {
-                status = no_memory(err);
-                break;
-            }
-            rows = grown;
-        }
-        if (!keep(&rows[count++], &tokens)) {
-            status = no_memory(err);
-            break;
-        }
-        longest = tokens.size > longest ? tokens.size : longest;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (status == BERTH_OK)
-            write_row(out, model, rows[i].ids, rows[i].types, rows[i].size, longest);
-        free(rows[i].ids);
-        free(rows[i].types);
-    }
-    free(rows);
     berth_tokens_clear(&tokens);
     return status;
 }
 
-/* One line of ids, [1, 2] or {"ids": [1, 2]}, to text. */
-static enum berth_status decode_line(const struct berth_model *model, const struct berth_text *line,
-                                     size_t number, bool keep_special, FILE *out, struct berth_error *err)
+static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader,
+                                      const char *source, enum padding padding, FILE *out,
+                                      struct berth_error *err)
 {
-    json_t *root = json_loadb(line->text, line->size, 0, NULL);
+    if (padding != PADDING_LONGEST)
+        return encode_all(model, reader, source, NULL,
+                          padding == PADDING_MAX ? berth_model_get_info(model)->max_length : 0, out, err);
+    struct rows rows = {0};
+    enum berth_status status = encode_all(model, reader, source, &rows, 0, out, err);
+    for (size_t i = 0; i < rows.count && status == BERTH_OK; i++)
+        write_row(out, model, rows.row[i].ids, rows.row[i].types, rows.row[i].size, rows.longest);
+    clear_rows(&rows);
+    return status;
+}
+
+/* The ids of a line, [1, 2] or {"ids": [1, 2]}; NULL, with an error, for anything else. Freed by the caller.
+ */
+static int32_t *read_ids(const struct berth_record *line, const char *source, size_t *count,
+                         struct berth_error *err)
+{
+    json_t *root = json_loadb(line->text.text, line->text.size, 0, NULL);
     const json_t *array = json_is_object(root) ? json_object_get(root, "ids") : root, *item;
-    int32_t *ids = calloc(json_array_size(array) + 1, sizeof *ids);
-    char *text = NULL;
-    enum berth_status status = ids && json_is_array(array) ? BERTH_OK : BERTH_FORMAT;
+    *count = json_array_size(array);
+    int32_t *ids = calloc(*count + 1, sizeof *ids);
+    bool valid = json_is_array(array);
     size_t i;
     json_array_foreach(array, i, item)
     {
         json_int_t id = json_integer_value(item);
-        if (!json_is_integer(item) || id < 0 || id > INT32_MAX)
-            status = BERTH_FORMAT;
-        else if (ids)
+        valid = valid && json_is_integer(item) && id >= 0 && id <= INT32_MAX;
+        if (valid && ids)
             ids[i] = (int32_t)id;
     }
-    if (status == BERTH_OK)
-        status = berth_detokenize(model, ids, json_array_size(array), !keep_special, true, &text, err);
-    else {
-        err->status = status;
-        snprintf(err->message, sizeof err->message,
-                 "line %zu: a JSON list of token ids, or an object with \"ids\", is needed", number);
-    }
-    if (status == BERTH_OK)
-        fprintf(out, "%s\n", text);
-    berth_memory_free(text);
-    free(ids);
     json_decref(root);
-    return status;
+    if (ids && valid)
+        return ids;
+    free(ids);
+    err->status = ids ? BERTH_FORMAT : BERTH_NO_MEMORY;
+    snprintf(err->message, sizeof err->message, "%s",
+             ids ? "a JSON list of token ids, or an object with \"ids\", is needed"
+                 : "out of memory for the token ids");
+    cli_place_error(err, source, line->line);
+    return NULL;
 }
 
 static enum berth_status decode_all(const struct berth_model *model, struct berth_reader *reader,
-                                    bool keep_special, FILE *out, struct berth_error *err)
+                                    const char *source, bool keep_special, FILE *out, struct berth_error *err)
 {
-    for (;;) {
+    while (!ferror(out)) {
         struct berth_record record;
         bool end;
         enum berth_status status = berth_reader_next(reader, &record, &end, err);
         if (status != BERTH_OK || end)
             return status;
-        status = decode_line(model, &record.text, record.line, keep_special, out, err);
+        size_t count;
+        int32_t *ids = read_ids(&record, source, &count, err);
+        char *text;
+        if (!ids)
+            return err->status;
+        status = berth_detokenize(model, ids, count, !keep_special, true, &text, err);
+        free(ids);
         if (status != BERTH_OK)
-            return status;
+            return cli_place_error(err, source, record.line);
+        fprintf(out, "%s\n", text);
+        berth_memory_free(text);
+        if (!berth_reader_ready(reader))
+            fflush(out);
     }
+    return BERTH_OK;
 }
 
 int cli_tokenize(int argc, char **argv)
@@ -172,15 +193,15 @@ int cli_tokenize(int argc, char **argv)
     enum padding padding = PADDING_NONE;
     bool decode = false, keep_special = false;
     const struct cli_flag flags[] = {
-        CLI_MODEL_FLAG(common),
+        CLI_HEADING("input"),
         CLI_INPUT_FLAGS(input, layout, columns),
-        {"output", 'o', "FILE", cli_read_string, &output_path, "write there instead of standard output"},
-        CLI_LENGTH_FLAG(common),
+        CLI_HEADING("model"),
+        CLI_MODEL_FLAG(common),
+        CLI_TOKENIZER_FLAGS(common),
+        CLI_HEADING("output"),
+        CLI_OUTPUT_FLAG(output_path),
         {"padding", 0, "P", read_padding, &padding,
          "none (default), longest (of the input) or max (the maximum length)"},
-        CLI_TOKENIZER_FLAG(common),
-        {"vocab", 0, "FILE", cli_read_string, &common.options.vocab,
-         "vocab.txt or tokenizer.json to use instead of the model's"},
         {"decode", 0, NULL, NULL, &decode, "the other way: lines of JSON ids to text"},
         {"keep-special", 0, NULL, NULL, &keep_special, "with --decode: write special tokens too"},
         CLI_QUIET_FLAG(common),
@@ -217,8 +238,9 @@ int cli_tokenize(int argc, char **argv)
              cli_output_open(&output, output_path, &err) != BERTH_OK)
         exit_status = cli_fail("tokenize", &err);
     else {
-        enum berth_status status = decode ? decode_all(model, reader, keep_special, output.stream, &err)
-                                          : tokenize_all(model, reader, padding, output.stream, &err);
+        enum berth_status status =
+            decode ? decode_all(model, reader, cli_source_name(input), keep_special, output.stream, &err)
+                   : tokenize_all(model, reader, cli_source_name(input), padding, output.stream, &err);
         exit_status = cli_output_close(&output, "tokenize", status, &err);
     }
     berth_reader_close(reader);

@@ -12,6 +12,7 @@
 #include "berth/berth.h"
 
 enum { FLAGS_MAX = 64, FIRST_CODE = 256, HELP_CODE = 'h', VERSION_CODE = FIRST_CODE - 1 };
+enum { HELP_FIRST = 34, HELP_WIDTH = 100 }; /* columns of --help */
 
 bool cli_read_string(void *target, const char *value)
 {
@@ -80,18 +81,39 @@ bool cli_read_runtime(void *target, const char *value)
     return berth_runtime_parse(value, target);
 }
 
+/* The place of value among the words; -1: it is none of them. */
+static int find_word(const char *value, const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], value) == 0)
+            return i;
+    return -1;
+}
+
 bool cli_read_layout(void *target, const char *value)
 {
-    static const struct {
-        const char *word;
-        enum berth_layout layout;
-    } words[] = {{"text", BERTH_LAYOUT_LINES}, {"jsonl", BERTH_LAYOUT_JSONL}, {"tsv", BERTH_LAYOUT_TSV}, {"csv", BERTH_LAYOUT_CSV}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i].word, value) == 0) {
-            *(enum berth_layout *)target = words[i].layout;
-            return true;
-        }
-    return false;
+    static const char *const words[] = {"text", "jsonl", "tsv", "csv"};
+    static const enum berth_layout layouts[] = {BERTH_LAYOUT_LINES, BERTH_LAYOUT_JSONL, BERTH_LAYOUT_TSV,
+                                                BERTH_LAYOUT_CSV};
+    int found = find_word(value, words, 4);
+    if (found >= 0)
+        *(enum berth_layout *)target = layouts[found];
+    return found >= 0;
+}
+
+bool cli_read_isa(void *target, const char *value)
+{
+    static const char *const words[] = {"scalar", "avx2", "avx512", "vnni", "amx"};
+    *(const char **)target = value;
+    return find_word(value, words, sizeof words / sizeof *words) >= 0;
+}
+
+bool cli_read_task(void *target, const char *value)
+{
+    static const char *const words[] = {"cola", "sst2", "mrpc", "stsb", "qqp",  "mnli",
+                                        "qnli", "rte",  "wnli", "csv",  "jsonl"};
+    *(const char **)target = value;
+    return find_word(value, words, sizeof words / sizeof *words) >= 0;
 }
 
 bool cli_read_tokenizer_option(void *target, const char *value)
@@ -109,27 +131,56 @@ bool cli_read_tokenizer_option(void *target, const char *value)
         if (strncmp(value, keys[i].key, length) != 0)
             continue;
         const char *word = value + length;
-        bool on = strcmp(word, "true") == 0, off = strcmp(word, "false") == 0, open = strcmp(word, "null") == 0;
+        bool on = strcmp(word, "true") == 0, off = strcmp(word, "false") == 0,
+             open = strcmp(word, "null") == 0;
         *keys[i].override = on ? BERTH_FORCE_ON : off ? BERTH_FORCE_OFF : BERTH_FROM_FILES;
         return on || off || open;
     }
     return false;
 }
 
+/* Words of the text in the columns from FIRST on, in as many lines as they take. */
+static void print_wrapped(const char *text)
+{
+    size_t column = HELP_FIRST;
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        if (column > HELP_FIRST && column + 1 + word > HELP_WIDTH) {
+            printf("\n%*s", HELP_FIRST, "");
+            column = HELP_FIRST;
+        } else if (column > HELP_FIRST) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", (int)word, text);
+        column += word;
+        text += word + strspn(text + word, " ");
+    }
+    putchar('\n');
+}
+
+static void print_flag(const struct cli_flag *flag)
+{
+    char left[64], letter[] = "-?, ";
+    letter[1] = flag->letter;
+    snprintf(left, sizeof left, "  %4s--%s%s%s", flag->letter ? letter : "", flag->name,
+             flag->argument ? " " : "", flag->argument ? flag->argument : "");
+    printf("%-*s", HELP_FIRST, left);
+    if (strlen(left) >= HELP_FIRST) /* too long for its column: a line of its own */
+        printf("\n%*s", HELP_FIRST, "");
+    print_wrapped(flag->help);
+}
+
 static void print_help(const struct cli_verb *verb)
 {
-    printf("usage: berth %s %s\n\n%s\n\noptions:\n", verb->name, verb->usage, verb->summary);
-    for (size_t i = 0; i < verb->flag_count; i++) {
-        const struct cli_flag *flag = &verb->flags[i];
-        char left[64];
-        if (flag->letter)
-            snprintf(left, sizeof left, "-%c, --%s%s%s", flag->letter, flag->name, flag->argument ? " " : "",
-                     flag->argument ? flag->argument : "");
+    printf("usage: berth %s %s\n\n%s\n", verb->name, verb->usage, verb->summary);
+    for (size_t i = 0; i < verb->flag_count; i++)
+        if (verb->flags[i].name)
+            print_flag(&verb->flags[i]);
         else
-            snprintf(left, sizeof left, "    --%s%s%s", flag->name, flag->argument ? " " : "", flag->argument ? flag->argument : "");
-        printf("  %-32s %s\n", left, flag->help);
-    }
-    printf("  %-32s %s\n  %-32s %s\n", "-h, --help", "this text", "    --version", "the version of berth");
+            printf("\n%s:\n", verb->flags[i].help);
+    print_flag(&(struct cli_flag){"help", 'h', NULL, NULL, NULL, "this text"});
+    print_flag(&(struct cli_flag){"version", 0, NULL, NULL, NULL, "the version of berth"});
     if (verb->notes)
         printf("\n%s\n", verb->notes);
 }
@@ -149,20 +200,23 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, int *first)
 {
     struct option longs[FLAGS_MAX + 3] = {{0}};
     char shorts[2 * FLAGS_MAX + 4] = ":h";
-    size_t used = strlen(shorts);
+    size_t used = strlen(shorts), count = 0;
     if (verb->flag_count > FLAGS_MAX)
         return cli_usage(verb, "more than %d options", FLAGS_MAX);
     for (size_t i = 0; i < verb->flag_count; i++) {
         const struct cli_flag *flag = &verb->flags[i];
-        longs[i] = (struct option){flag->name, flag->argument ? required_argument : no_argument, NULL, FIRST_CODE + (int)i};
+        if (!flag->name)
+            continue;
+        longs[count++] = (struct option){flag->name, flag->argument ? required_argument : no_argument, NULL,
+                                         FIRST_CODE + (int)i};
         if (flag->letter) {
             shorts[used++] = flag->letter;
             if (flag->argument)
                 shorts[used++] = ':';
         }
     }
-    longs[verb->flag_count] = (struct option){"help", no_argument, NULL, HELP_CODE};
-    longs[verb->flag_count + 1] = (struct option){"version", no_argument, NULL, VERSION_CODE};
+    longs[count++] = (struct option){"help", no_argument, NULL, HELP_CODE};
+    longs[count] = (struct option){"version", no_argument, NULL, VERSION_CODE};
     optind = 1;
     for (int code; (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
         if (code == HELP_CODE) {
@@ -184,7 +238,8 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, int *first)
         if (!flag->argument)
             *(bool *)flag->target = true;
         else if (!flag->read(flag->target, optarg))
-            return cli_usage(verb, "--%s: '%s' is not a valid %s", flag->name, optarg, flag->argument);
+            return cli_usage(verb, "--%s: '%s' is not a valid %s: %s", flag->name, optarg, flag->argument,
+                             flag->help);
     }
     *first = optind;
     return -1;

@@ -22,13 +22,18 @@ struct cli_sizes {
 typedef bool cli_reader(void *target, const char *value);
 
 struct cli_flag {
-    const char *name;     /* "max-length" */
+    const char *name;     /* "max-length"; NULL: a heading of the help, which is all it has */
     char letter;          /* 0: none */
     const char *argument; /* "N" in help; NULL: a switch, target is bool */
     cli_reader *read;     /* NULL for a switch */
     void *target;
     const char *help;
 };
+
+#define CLI_HEADING(title)               \
+    {                                    \
+        NULL, 0, NULL, NULL, NULL, title \
+    }
 
 /* Readers. Lists take commas and may be given several times. */
 bool cli_read_string(void *target, const char *value);   /* const char * */
@@ -39,6 +44,8 @@ bool cli_read_sizes(void *target, const char *value);    /* struct cli_sizes, ea
 bool cli_read_precision(void *target, const char *value);
 bool cli_read_runtime(void *target, const char *value);
 bool cli_read_layout(void *target, const char *value);
+bool cli_read_isa(void *target, const char *value);              /* const char * */
+bool cli_read_task(void *target, const char *value);             /* const char * */
 bool cli_read_tokenizer_option(void *target, const char *value); /* struct berth_options, KEY=true|false */
 
 struct cli_verb {
@@ -50,8 +57,9 @@ struct cli_verb {
     size_t flag_count;
 };
 
-/* Parses argv[1..]. Returns -1 to go on, else the exit status to end with (--help and --version were answered, or the usage was wrong and
- * said so on stderr). *first is the index of the first argument that is no option. */
+/* Parses argv[1..]. Returns -1 to go on, else the exit status to end with (--help and --version were
+ * answered, or the usage was wrong and said so on stderr). *first is the index of the first argument that is
+ * no option. */
 int cli_parse(const struct cli_verb *verb, int argc, char **argv, int *first);
 
 /* "berth VERB: MESSAGE" and a pointer to --help, on stderr; returns CLI_USAGE. */

@@ -1,4 +1,5 @@
 /* main.c: finds the verb. Each verb is one file: its options, and wiring of the library. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,25 +16,34 @@ static const struct entry entries[] = {
     {"tokenize", cli_tokenize, "text to token ids"},
     {"predict", cli_predict, "text to labels"},
     {"eval", cli_eval, "metrics of a model on labelled data"},
+    {"finetune", cli_finetune, "trains a classifier"},
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
     {"bench", cli_bench, "measures models in process"},
-    {"pull", NULL, NULL},    {"finetune", NULL, NULL}, {"vocab", NULL, NULL},   {"convert", NULL, NULL},   {"quantize", NULL, NULL},
-    {"report", NULL, NULL},  {"export", NULL, NULL},   {"compare", NULL, NULL}, {"recommend", NULL, NULL}, {"demo", NULL, NULL},
+    {"convert", cli_convert, "a model into another format"},
+    {"pull", NULL, NULL},
+    {"vocab", NULL, NULL},
+    {"quantize", NULL, NULL},
+    {"report", NULL, NULL},
+    {"export", NULL, NULL},
+    {"compare", NULL, NULL},
+    {"recommend", NULL, NULL},
+    {"demo", NULL, NULL},
 };
 
 static void print_usage(FILE *stream)
 {
-    fputs("usage: berth VERB [OPTIONS]\n\n"
-          "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
-          stream);
+    fputs(
+        "usage: berth VERB [OPTIONS]\n\n"
+        "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
+        stream);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
         if (entries[i].run)
             fprintf(stream, "  %-10s %s\n", entries[i].name, entries[i].summary);
     fputs("\nberth VERB --help tells a verb's options; berth --version the version.\n", stream);
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
@@ -63,4 +73,14 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "berth: there is no verb '%s'; see berth --help\n", verb);
     return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int status = run_verb(argc, argv);
+    if (status == CLI_OK && (fflush(stdout) != 0 || ferror(stdout))) { /* help and version go there too */
+        fprintf(stderr, "berth: cannot write to standard output: %s\n", strerror(errno ? errno : EIO));
+        return CLI_FAILED;
+    }
+    return status;
 }

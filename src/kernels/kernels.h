@@ -117,6 +117,39 @@ struct berth_gemm_tiled {
     enum berth_epilogue_act act;
 };
 
+/* LayerNorm's gradient over m rows: from dy and the rows x that went in (mean and deviation are computed
+ * again). With g = dy * gamma and h = (x - mean) / deviation:
+ * dx = (g - mean(g) - h mean(g h)) / deviation; dgamma += sum of dy h, dbeta += sum of dy, over the rows in
+ * order. */
+struct berth_layernorm_back_f32 {
+    float *dx;             /* [M, N]; may be dy */
+    float *dgamma, *dbeta; /* [N], added to */
+    const float *dy, *x;   /* [M, N] */
+    const float *gamma;    /* [N] */
+    size_t m, n;           /* n > 0 */
+    float eps;
+};
+
+/* Which elements a dropout keeps: element i of a tensor by a hash of i and the key alone, so that a mask is
+ * made again instead of kept, and does not depend on how the work was cut. What is dropped becomes 0,
+ * whatever it was. */
+struct berth_dropout {
+    uint64_t key;
+    uint32_t threshold; /* of 2^32: the rate */
+    float scale;        /* 1 / (1 - rate) of what is kept */
+};
+
+/* One AdamW step (decoupled weight decay, Loshchilov and Hutter 2019; the order of operations is PyTorch's):
+ * p *= decay; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+ * p -= rate * m / (sqrt(v) * unbias + eps), all with g times `clip`. */
+struct berth_adamw_f32 {
+    float decay, beta1, beta2, eps;
+    float rest1, rest2; /* 1 - beta1, 1 - beta2, rounded once */
+    float rate;         /* learning rate / (1 - beta1^step) */
+    float unbias;       /* 1 / sqrt(1 - beta2^step) */
+    float clip;
+};
+
 struct berth_kernels {
     enum berth_isa isa; /* the level of these kernels */
 
@@ -191,6 +224,34 @@ struct berth_kernels {
     void (*round_bf16)(uint8_t *tiled, const float *x, size_t row, size_t m, size_t n, size_t x_stride);
     void (*pack_bf16)(uint16_t *packed, const float *w, size_t n0, size_t count, size_t k, size_t w_stride);
     void (*gemm_bf16)(const struct berth_gemm_tiled *args);
+
+    /* --- training ------------------------------------------------------------------------------------------
+     */
+    /* As pack_f32, of a matrix that lies the other way: x[K,N], pointing at column n0. */
+    void (*pack_columns_f32)(float *packed, const float *x, size_t n0, size_t count, size_t k,
+                             size_t x_stride);
+    /* out[N,M] = x[M,N]^T; they may not overlap. */
+    void (*transpose_f32)(float *out, const float *x, size_t m, size_t n, size_t out_stride, size_t x_stride);
+    void (*layernorm_back_f32)(const struct berth_layernorm_back_f32 *args);
+    /* dx[n] = dy[n] act'(x[n]); dx may be dy. */
+    void (*act_back_f32)(float *dx, const float *dy, const float *x, size_t n, enum berth_epilogue_act act);
+    /* x[n] = softmax(scale x), n > 0; and from dp, the gradient of p = softmax(scale x), that of x, in place.
+     */
+    void (*softmax_f32)(float *x, size_t n, float scale);
+    void (*softmax_back_f32)(float *dp, const float *p, size_t n, float scale);
+    /* out[n] = dropped x[n] + (residual ? residual[n] : 0); x[0] is element `first` of its tensor; out may be
+     * x or residual. */
+    void (*dropout_f32)(float *out, const float *x, const float *residual, size_t n, uint64_t first,
+                        const struct berth_dropout *dropout);
+    /* sums[n] += x[0][n] + x[1][n] + ..., in that order. */
+    void (*column_sums_f32)(float *sums, const float *x, size_t m, size_t n, size_t x_stride);
+    /* Sum of squares. */
+    double (*squares_f32)(const float *x, size_t n);
+    void (*adamw_f32)(float *p, const float *g, float *m, float *v, size_t n,
+                      const struct berth_adamw_f32 *step);
+    /* The same for `count` steps one after another with a gradient of 0. */
+    void (*adamw_idle_f32)(float *p, float *m, float *v, size_t n, const struct berth_adamw_f32 *steps,
+                           size_t count);
 };
 
 /* The best table at or below `max` that was compiled in; never NULL (scalar is always there). The caller

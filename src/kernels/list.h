@@ -22,6 +22,26 @@
     BERTH_KERNEL_LEVELS_PORTABLE(X) \
     BERTH_KERNEL_LEVELS_X86(X)
 
+#define BERTH_KERNEL_DECLARE_TRAINING(suffix)                                                               \
+    void berth_k_f32_pack_columns__##suffix(float *packed, const float *x, size_t n0, size_t count,         \
+                                            size_t k, size_t x_stride);                                     \
+    void berth_k_f32_transpose__##suffix(float *out, const float *x, size_t m, size_t n, size_t out_stride, \
+                                         size_t x_stride);                                                  \
+    void berth_k_f32_layernorm_back__##suffix(const struct berth_layernorm_back_f32 *args);                 \
+    void berth_k_f32_act_back__##suffix(float *dx, const float *dy, const float *x, size_t n,               \
+                                        enum berth_epilogue_act act);                                       \
+    void berth_k_f32_softmax__##suffix(float *x, size_t n, float scale);                                    \
+    void berth_k_f32_softmax_back__##suffix(float *dp, const float *p, size_t n, float scale);              \
+    void berth_k_f32_dropout__##suffix(float *out, const float *x, const float *residual, size_t n,         \
+                                       uint64_t first, const struct berth_dropout *dropout);                \
+    void berth_k_f32_column_sums__##suffix(float *sums, const float *x, size_t m, size_t n,                 \
+                                           size_t x_stride);                                                \
+    double berth_k_f32_squares__##suffix(const float *x, size_t n);                                         \
+    void berth_k_f32_adamw__##suffix(float *p, const float *g, float *m, float *v, size_t n,                \
+                                     const struct berth_adamw_f32 *step);                                   \
+    void berth_k_f32_adamw_idle__##suffix(float *p, float *m, float *v, size_t n,                           \
+                                          const struct berth_adamw_f32 *steps, size_t count);
+
 /* Declarations go by suffix: a suffix that serves several levels is declared again, which C allows. */
 #define BERTH_KERNEL_DECLARE(f, s, isa, tile, nr, s8_tile, s8_nr, bf16_tile, bf16_nr)                     \
     void berth_k_f32_pack__##f(float *packed, const float *w, size_t n0, size_t count, size_t k,          \
@@ -51,9 +71,11 @@
                                  size_t x_stride);                                                        \
     void berth_k_bf16_pack__##f(uint16_t *packed, const float *w, size_t n0, size_t count, size_t k,      \
                                 size_t w_stride);                                                         \
-    void berth_k_bf16_gemm__##s(const struct berth_gemm_tiled *args);
+    void berth_k_bf16_gemm__##s(const struct berth_gemm_tiled *args);                                     \
+    BERTH_KERNEL_DECLARE_TRAINING(f)
 
 BERTH_KERNEL_LEVELS(BERTH_KERNEL_DECLARE)
 #undef BERTH_KERNEL_DECLARE
+#undef BERTH_KERNEL_DECLARE_TRAINING
 
 #endif

@@ -36,6 +36,17 @@
         .round_bf16 = berth_k_bf16_round__##f,                           \
         .pack_bf16 = berth_k_bf16_pack__##f,                             \
         .gemm_bf16 = berth_k_bf16_gemm__##s,                             \
+        .pack_columns_f32 = berth_k_f32_pack_columns__##f,               \
+        .transpose_f32 = berth_k_f32_transpose__##f,                     \
+        .layernorm_back_f32 = berth_k_f32_layernorm_back__##f,           \
+        .act_back_f32 = berth_k_f32_act_back__##f,                       \
+        .softmax_f32 = berth_k_f32_softmax__##f,                         \
+        .softmax_back_f32 = berth_k_f32_softmax_back__##f,               \
+        .dropout_f32 = berth_k_f32_dropout__##f,                         \
+        .column_sums_f32 = berth_k_f32_column_sums__##f,                 \
+        .squares_f32 = berth_k_f32_squares__##f,                         \
+        .adamw_f32 = berth_k_f32_adamw__##f,                             \
+        .adamw_idle_f32 = berth_k_f32_adamw_idle__##f,                   \
     },
 
 static const struct berth_kernels levels[] = {BERTH_KERNEL_LEVELS(LEVEL)};

@@ -20,8 +20,8 @@ void berth_memory_free(void *memory)
     berth_free(memory);
 }
 
-enum berth_status berth_classifier_open(const char *model, const struct berth_options *options, struct berth_classifier **out,
-                                        struct berth_error *err)
+enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
+                                        struct berth_classifier **out, struct berth_error *err)
 {
     *out = NULL;
     struct berth_classifier *classifier = berth_calloc(1, sizeof *classifier);
@@ -46,8 +46,8 @@ void berth_classifier_free(struct berth_classifier *classifier)
     berth_free(classifier);
 }
 
-enum berth_status berth_classify(struct berth_classifier *classifier, const struct berth_text *texts, size_t count,
-                                 struct berth_result *results, struct berth_error *err)
+enum berth_status berth_classify(struct berth_classifier *classifier, const struct berth_text *texts,
+                                 size_t count, struct berth_result *results, struct berth_error *err)
 {
     return berth_session_classify(classifier->session, texts, count, results, err);
 }

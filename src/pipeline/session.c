@@ -1,4 +1,5 @@
-/* session.c: texts in, results out: tokenise, pack end to end until the batch is full, run, name the labels. */
+/* session.c: texts in, results out: tokenise, pack end to end until the batch is full, run, name the labels.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 struct berth_session {
     const struct berth_model *model;
     struct berth_engine *engine;
-    size_t max_tokens, max_texts; /* of one engine run */
+    struct berth_ort_session *other; /* instead of an engine */
+    size_t max_tokens, max_texts;    /* of one engine run */
     size_t labels;
     /* the batch being packed */
     int32_t *ids;      /* [max_tokens] */
@@ -27,20 +29,23 @@ struct berth_session {
 
 enum { BATCH_TEXTS_MAX = 4096 };
 
-enum berth_status berth_session_new(const struct berth_model *model, const struct berth_options *options, struct berth_session **out,
-                                    struct berth_error *err)
+enum berth_status berth_session_new(const struct berth_model *model, const struct berth_options *options,
+                                    struct berth_session **out, struct berth_error *err)
 {
     *out = NULL;
-    if (!model->plan)
+    if (!model->plan && !model->other)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s was opened to tokenise only", model->name);
     if (!model->info.has_head)
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: the checkpoint (%s) has no classifier, so it cannot predict; fine-tune it first",
-                          model->name, model->info.architecture);
+        return berth_fail(
+            err, BERTH_UNSUPPORTED,
+            "%s: the checkpoint (%s) has no classifier, so it cannot predict; fine-tune it first",
+            model->name, model->info.architecture);
     struct berth_session *session = berth_calloc(1, sizeof *session);
     if (!session)
         return berth_fail_memory(err, "a session", sizeof *session);
     size_t threads = options && options->threads ? options->threads : model->threads;
-    size_t tokens = options && options->max_batch_tokens ? options->max_batch_tokens : model->max_batch_tokens;
+    size_t tokens =
+        options && options->max_batch_tokens ? options->max_batch_tokens : model->max_batch_tokens;
     session->model = model;
     session->labels = model->info.labels;
     session->max_tokens = berth_max(tokens, model->max_length);
@@ -53,7 +58,11 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
         status = berth_fail_memory(err, "a session", session->max_tokens * 5 + session->max_texts * 8);
         goto fail;
     }
-    BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts, &session->engine, err));
+    if (model->other)
+        BERTH_TRY(berth_ort_model_session(model->other, threads, &session->other, err));
+    else
+        BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts,
+                                   &session->engine, err));
     *out = session;
     return BERTH_OK;
 fail:
@@ -66,6 +75,7 @@ void berth_session_free(struct berth_session *session)
     if (!session)
         return;
     berth_engine_free(session->engine);
+    berth_ort_session_close(session->other);
     berth_encoding_clear(&session->encoding);
     berth_free(session->ids);
     berth_free(session->type_ids);
@@ -86,7 +96,8 @@ struct berth_timing berth_session_timing(const struct berth_session *session)
 }
 
 /* Softmax, sigmoid or the value itself, in double; then the best label. */
-static void score(const struct berth_session *session, const float *logits, float *scores, struct berth_result *result)
+static void score(const struct berth_session *session, const float *logits, float *scores,
+                  struct berth_result *result)
 {
     const struct berth_model_info *info = &session->model->info;
     enum berth_problem problem = berth_model_config(session->model)->problem;
@@ -98,9 +109,10 @@ static void score(const struct berth_session *session, const float *logits, floa
     for (size_t i = 0; i < n && problem == BERTH_PROBLEM_SINGLE_LABEL; i++)
         sum += exp((double)logits[i] - (double)logits[best]);
     for (size_t i = 0; i < n; i++)
-        scores[i] = problem == BERTH_PROBLEM_REGRESSION    ? logits[i]
-                    : problem == BERTH_PROBLEM_MULTI_LABEL ? (float)(1 / (1 + exp(-(double)logits[i])))
-                                                           : (float)(exp((double)logits[i] - (double)logits[best]) / sum);
+        scores[i] = problem == BERTH_PROBLEM_REGRESSION ? logits[i]
+                    : problem == BERTH_PROBLEM_MULTI_LABEL
+                        ? (float)(1 / (1 + exp(-(double)logits[i])))
+                        : (float)(exp((double)logits[i] - (double)logits[best]) / sum);
     if (problem == BERTH_PROBLEM_REGRESSION)
         best = 0;
     result->label_id = best;
@@ -112,15 +124,23 @@ static void score(const struct berth_session *session, const float *logits, floa
 }
 
 /* Runs what is packed; its texts are results[first .. first + session->texts). */
-static enum berth_status run_packed(struct berth_session *session, size_t first, struct berth_result *results, struct berth_error *err)
+static enum berth_status run_packed(struct berth_session *session, size_t first, struct berth_result *results,
+                                    struct berth_error *err)
 {
     if (session->texts == 0)
         return BERTH_OK;
     float *logits = session->logits + first * session->labels;
-    struct berth_batch batch = {.texts = session->texts, .offsets = session->offsets, .ids = session->ids, .type_ids = session->type_ids};
+    struct berth_batch batch = {.texts = session->texts,
+                                .offsets = session->offsets,
+                                .ids = session->ids,
+                                .type_ids = session->type_ids};
     struct berth_outputs outputs = {.logits = logits};
     uint64_t started = berth_clock_ns();
-    enum berth_status status = berth_engine_run(session->engine, &batch, &outputs, err);
+    enum berth_status status =
+        session->other
+            ? berth_ort_model_run(session->other, session->ids, session->type_ids, session->offsets,
+                                  session->texts, session->labels, session->max_tokens, logits, err)
+            : berth_engine_run(session->engine, &batch, &outputs, err);
     session->timing.compute_ns += berth_clock_ns() - started;
     if (status != BERTH_OK)
         return status;
@@ -156,11 +176,14 @@ static enum berth_status begin(struct berth_session *session, size_t count, stru
     return BERTH_OK;
 }
 
-/* Packs one text's tokens, running what was packed before when they do not fit. `index` is the text's. */
-static enum berth_status pack(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids, size_t size, size_t index,
-                              struct berth_result *results, struct berth_error *err)
+/* Packs one text's tokens (at most max_tokens), running what was packed before when they do not fit beside
+ * it. `index` is the text's. */
+static enum berth_status pack(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids,
+                              size_t size, size_t index, struct berth_result *results,
+                              struct berth_error *err)
 {
-    if (session->texts == session->max_texts || session->offsets[session->texts] + size > session->max_tokens) {
+    if (session->texts == session->max_texts ||
+        session->offsets[session->texts] + size > session->max_tokens) {
         enum berth_status status = run_packed(session, index - session->texts, results, err);
         if (status != BERTH_OK)
             return status;
@@ -177,8 +200,8 @@ static enum berth_status pack(struct berth_session *session, const int32_t *ids,
     return BERTH_OK;
 }
 
-enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts, size_t count,
-                                         struct berth_result *results, struct berth_error *err)
+enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts,
+                                         size_t count, struct berth_result *results, struct berth_error *err)
 {
     uint64_t started = berth_clock_ns();
     enum berth_status status;
@@ -187,11 +210,12 @@ enum berth_status berth_session_classify(struct berth_session *session, const st
         const struct berth_text *text = &texts[i];
         uint64_t before = berth_clock_ns();
         struct berth_encoding *encoding = &session->encoding;
-        BERTH_TRY(berth_tokenizer_encode(session->model->tokenizer, text->text, text->size, text->pair, text->pair_size,
-                                         session->model->max_length, encoding, err));
+        BERTH_TRY(berth_tokenizer_encode(session->model->tokenizer, text->text, text->size, text->pair,
+                                         text->pair_size, session->model->max_length, encoding, err));
         session->timing.tokenize_ns += berth_clock_ns() - before;
         if (encoding->size == 0) {
-            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu has no tokens, and no special ones are added", i + 1);
+            status = berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                "text %zu has no tokens, and no special ones are added", i + 1);
             goto fail;
         }
         BERTH_TRY(pack(session, encoding->ids, encoding->type_ids, encoding->size, i, results, err));
@@ -203,17 +227,18 @@ fail:
     return status;
 }
 
-enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids, const uint8_t *type_ids,
-                                             const size_t *offsets, size_t count, struct berth_result *results, struct berth_error *err)
+enum berth_status berth_session_classify_ids(struct berth_session *session, const int32_t *ids,
+                                             const uint8_t *type_ids, const size_t *offsets, size_t count,
+                                             struct berth_result *results, struct berth_error *err)
 {
     uint64_t started = berth_clock_ns();
     enum berth_status status;
     BERTH_TRY(begin(session, count, err));
     for (size_t i = 0; i < count; i++) {
-        size_t from = offsets[i], size = offsets[i + 1] - from;
-        if (offsets[i + 1] <= from || size > session->model->info.max_positions) {
-            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed", i + 1,
-                                offsets[i + 1] <= from ? (size_t)0 : size, session->model->info.max_positions);
+        size_t from = offsets[i], size = offsets[i + 1] > from ? offsets[i + 1] - from : 0;
+        if (size == 0 || size > session->model->max_length) { /* which every batch has room for */
+            status = berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed",
+                                i + 1, size, session->model->max_length);
             goto fail;
         }
         BERTH_TRY(pack(session, ids + from, type_ids ? type_ids + from : NULL, size, i, results, err));

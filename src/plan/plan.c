@@ -558,6 +558,22 @@ static const char *linear_kernel(const struct berth_plan *plan, const struct ber
     return plan->kernels->gemm_f32_name;
 }
 
+/* Bytes of a number as products read it. */
+static double number_bytes(enum berth_number number)
+{
+    static const double bytes[] = {
+        [BERTH_NUMBER_F32] = sizeof(float), [BERTH_NUMBER_BF16] = 2, [BERTH_NUMBER_S8] = 1};
+    return bytes[number];
+}
+
+/* Bytes of a row of a slot's `columns` columns that a step writes: as floats, and rounded when the slot has a
+ * twin. */
+static double written_bytes(const struct berth_plan *plan, const struct berth_step *step, double columns)
+{
+    enum berth_number twin = plan->slot_number[step->out];
+    return columns * (sizeof(float) + (twin == BERTH_NUMBER_F32 ? 0 : number_bytes(twin)));
+}
+
 struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
                                        size_t texts, size_t length)
 {
@@ -570,21 +586,46 @@ struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const stru
         case BERTH_STEP_EMBED:
             cost.kernel = embed_kernels[plan->number];
             cost.weight_bytes = rows * n * word_bytes(plan);
+            cost.activation_bytes = rows * written_bytes(plan, step, n);
             cost.operations = rows * n * 8; /* two additions and a LayerNorm */
             break;
         case BERTH_STEP_LINEAR:
             cost.kernel = linear_kernel(plan, &step->weights);
             cost.weight_bytes =
                 matrix_bytes(step) + n * ((step->bias ? 1 : 0) + (step->gamma ? 2 : 0)) * sizeof(float);
+            cost.activation_bytes =
+                rows * (k * number_bytes(step->weights.number) + written_bytes(plan, step, n) +
+                        (step->residual ? n * sizeof(float) : 0));
             cost.operations = 2 * rows * n * k;
             break;
         case BERTH_STEP_ATTENTION:
             cost.kernel = step->number == BERTH_NUMBER_S8 ? plan->kernels->attention_s8_name
                                                           : plan->kernels->attention_f32_name;
+            cost.activation_bytes = rows * ((double)plan->part * sizeof(float) +
+                                            written_bytes(plan, step, (double)plan->hidden)) +
+                                    2 * (double)texts * (double)length * (double)plan->part * sizeof(float);
             cost.operations = 4 * rows * (double)length * (double)plan->hidden;
             break;
         case BERTH_STEP_FIRST:
+            cost.activation_bytes = rows * (n * sizeof(float) + written_bytes(plan, step, n));
             break;
     }
     return cost;
+}
+
+const char *berth_step_epilogue(const struct berth_plan *plan, const struct berth_step *step, char *text,
+                                size_t size)
+{
+    static const char *const acts[] = {"", "gelu", "gelu (tanh)", "relu", "silu", "tanh"};
+    static const char *const twins[] = {"", "to bf16", "to int8"};
+    bool norm = step->gamma || step->kind == BERTH_STEP_EMBED;
+    const char *parts[] = {step->kind == BERTH_STEP_LINEAR ? acts[step->act] : "",
+                           step->residual ? "residual" : "", norm ? "LayerNorm" : "",
+                           twins[plan->slot_number[step->out]]};
+    text[0] = 0;
+    for (size_t i = 0, used = 0; i < sizeof parts / sizeof parts[0] && used < size; i++) {
+        if (parts[i][0])
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", parts[i]);
+    }
+    return text;
 }

@@ -133,9 +133,15 @@ size_t berth_plan_weight_bytes(const struct berth_plan *plan);
 struct berth_step_cost {
     const char *kernel;
     double weight_bytes;
-    double operations; /* multiply and add counted as two */
+    double activation_bytes; /* read and written between steps */
+    double operations;       /* multiply and add counted as two */
 };
 struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
                                        size_t texts, size_t length);
+
+/* What a step does to its result before it leaves it: "gelu, to int8", "residual, LayerNorm"; "" for nothing.
+ * Returns text. */
+const char *berth_step_epilogue(const struct berth_plan *plan, const struct berth_step *step, char *text,
+                                size_t size);
 
 #endif

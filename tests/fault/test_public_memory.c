@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +75,89 @@ static void open_and_predict_of_a_random_model_survives_each_failing_allocation(
     check_each_allocation("random:bert-tiny", &options, SPARE);
 }
 
+/* Tokenises with a fresh struct, and back. */
+static enum berth_status there_and_back(void *context, struct berth_error *err)
+{
+    const struct berth_model *model = context;
+    struct berth_tokens tokens = {0};
+    char *back = NULL;
+    enum berth_status status = BERTH_OK;
+    for (size_t i = 0; i < TEXTS && status == BERTH_OK; i++)
+        status = berth_tokenize(model, &texts[i], 0, &tokens, err);
+    if (status == BERTH_OK)
+        status = berth_tokenize(model, &texts[0], 0, &tokens, err);
+    if (status == BERTH_OK)
+        status = berth_detokenize(model, tokens.ids, tokens.size, true, true, &back, err);
+    if (status == BERTH_OK)
+        assert_string_equal(back, texts[0].text);
+    berth_memory_free(back);
+    berth_tokens_clear(&tokens);
+    return status;
+}
+
+static void tokenize_and_back_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    struct berth_options options = {.tokenizer_only = true};
+    struct berth_model *model;
+    assert_int_equal(berth_model_open("random:bert-tiny", &options, &model, NULL), BERTH_OK);
+    fault_each(there_and_back, model, 3, SPARE);
+    berth_model_free(model);
+}
+
+static enum berth_status open_to_tokenise(void *context, struct berth_error *err)
+{
+    struct berth_options options = {.tokenizer_only = true};
+    struct berth_model *model;
+    enum berth_status status = berth_model_open(context, &options, &model, err);
+    if (status != BERTH_OK)
+        assert_null(model);
+    else
+        berth_model_free(model);
+    return status;
+}
+
+static void open_to_tokenise_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    fault_each(open_to_tokenise, "random:bert-tiny", 10, SPARE);
+}
+
+struct description {
+    const struct berth_model *model;
+    bool json;
+    char *want;
+};
+
+/* All of the description, or none and no memory. */
+static enum berth_status describe(void *context, struct berth_error *err)
+{
+    struct description *description = context;
+    char *text = berth_model_describe(description->model, true, 32, description->json);
+    if (!text) {
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return BERTH_NO_MEMORY;
+    }
+    assert_string_equal(text, description->want);
+    berth_memory_free(text);
+    return BERTH_OK;
+}
+
+static void describe_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    struct berth_model *model;
+    assert_int_equal(berth_model_open("random:bert-tiny", NULL, &model, NULL), BERTH_OK);
+    fault_watch_json();
+    for (int json = 0; json < 2; json++) {
+        struct description description = {model, json, berth_model_describe(model, true, 32, json)};
+        assert_non_null(description.want);
+        fault_each(describe, &description, json ? 100 : 3, SPARE);
+        berth_memory_free(description.want);
+    }
+    berth_model_free(model);
+}
+
 static void a_warm_session_allocates_nothing(void **state)
 {
     (void)state;
@@ -92,8 +177,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_and_predict_of_a_random_model_survives_each_failing_allocation),
+        cmocka_unit_test(open_to_tokenise_survives_each_failing_allocation),
+        cmocka_unit_test(tokenize_and_back_survives_each_failing_allocation),
         cmocka_unit_test(a_warm_session_allocates_nothing),
         cmocka_unit_test(open_and_predict_of_a_directory_survives_each_failing_allocation),
+        cmocka_unit_test(
+            describe_survives_each_failing_allocation), /* last: jansson is watched from there on */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* test_predict.c: the whole way, from a model directory and texts to logits, through the public API, at every instruction-set level: the
- * reference's logits, and the same bits alone, in a batch, and on one, two or three threads. */
+/* test_predict.c: the whole way, from a model directory and texts to logits, through the public API, at every
+ * instruction-set level: the reference's logits, and the same bits alone, in a batch, and on one, two or
+ * three threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +53,8 @@ static double distance(const struct berth_result *results, size_t count, const j
     double worst = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < results[i].labels; k++) {
-            double difference = fabs(results[i].logits[k] - json_number_value(json_array_get(json_array_get(want, i), k)));
+            double difference =
+                fabs(results[i].logits[k] - json_number_value(json_array_get(json_array_get(want, i), k)));
             worst = difference > worst || isnan(difference) ? difference : worst;
         }
     return worst;
@@ -67,7 +69,8 @@ static void check_batch(const char *directory, const char *level, const json_t *
         return;
     const json_t *call = json_object_get(batch, "tokenizer_call");
     struct berth_options options = {.isa = level, .threads = 2};
-    if (json_is_true(json_object_get(call, "truncation")) || json_is_string(json_object_get(call, "truncation")))
+    if (json_is_true(json_object_get(call, "truncation")) ||
+        json_is_string(json_object_get(call, "truncation")))
         options.max_length = (size_t)json_integer_value(json_object_get(call, "max_length"));
     struct berth_classifier *classifier = open_model(directory, options);
     struct berth_result results[TEXTS_MAX];
@@ -76,7 +79,8 @@ static void check_batch(const char *directory, const char *level, const json_t *
         fail_msg("%s", err.message);
     double worst = distance(results, count, want);
     if (!(worst <= BOUND))
-        fail_msg("%s, %s, batch %s: off by %g", directory, level, json_string_value(json_object_get(batch, "name")), worst);
+        fail_msg("%s, %s, batch %s: off by %g", directory, level,
+                 json_string_value(json_object_get(batch, "name")), worst);
     if (count > 1) { /* negative control: another text's logits are not taken for these */
         struct berth_result swapped[TEXTS_MAX];
         memcpy(swapped, results, sizeof swapped);
@@ -116,23 +120,27 @@ static void predict_texts_gives_the_reference_logits(void **state)
         snprintf(directory, sizeof directory, "%s", golden_path(folder));
         size_t b;
         for (size_t level = 0; level < 3; level++)
-            json_array_foreach(json_object_get(golden, "batches"), b, batch) check_batch(directory, levels[level], batch, &totals);
+            json_array_foreach(json_object_get(golden, "batches"), b, batch)
+                check_batch(directory, levels[level], batch, &totals);
         totals.models++;
         json_decref(golden);
     }
-    printf("%zu models, %zu texts over all levels, largest distance %.2g\n", totals.models, totals.texts, totals.worst);
+    printf("%zu models, %zu texts over all levels, largest distance %.2g\n", totals.models, totals.texts,
+           totals.worst);
     assert_true(totals.models >= 15 && totals.texts > 500);
     json_decref(names);
     json_decref(index);
 }
 
-/* --- same text, same bits --------------------------------------------------------------------------------------------------- */
+/* --- same text, same bits
+ * --------------------------------------------------------------------------------------------------- */
 
 enum { MANY = 64 };
 
 static void make_texts(char storage[MANY][256], struct berth_text texts[MANY])
 {
-    static const char *const words[] = {"film", "gripping", "not", "the", "unaffable", "caf\xc3\xa9", "1984", "plot", "\xe4\xb8\xad", "!"};
+    static const char *const words[] = {"film",        "gripping", "not",  "the",          "unaffable",
+                                        "caf\xc3\xa9", "1984",     "plot", "\xe4\xb8\xad", "!"};
     for (size_t i = 0; i < MANY; i++) {
         storage[i][0] = 0;
         for (size_t k = 0; k <= i % 23; k++) {
@@ -154,10 +162,14 @@ static void same_text_gives_the_same_bits(void **state)
         for (size_t level = 0; level < 3; level++) {
             float want[MANY][2];
             for (size_t threads = 1; threads <= 3; threads++) {
-                struct berth_options options = {.isa = levels[level], .threads = threads, .max_length = 128, .max_batch_tokens = 300 * threads};
+                struct berth_options options = {.isa = levels[level],
+                                                .threads = threads,
+                                                .max_length = 128,
+                                                .max_batch_tokens = 300 * threads};
                 struct berth_classifier *classifier = open_model(models[m], options);
                 struct berth_result results[MANY], alone;
-                size_t texts_here = m == 1 && level == 0 ? 8 : MANY; /* the plain C kernels are slow on the larger model */
+                size_t texts_here =
+                    m == 1 && level == 0 ? 8 : MANY; /* the plain C kernels are slow on the larger model */
                 assert_int_equal(berth_classify(classifier, texts, texts_here, results, NULL), BERTH_OK);
                 for (size_t i = 0; i < texts_here; i++) {
                     if (threads == 1)

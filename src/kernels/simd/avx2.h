@@ -79,6 +79,11 @@ ALWAYS_INLINE vf vf_copysign(vf magnitude, vf sign)
     return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
 }
 
+ALWAYS_INLINE vf vf_sqrt(vf x)
+{
+    return _mm256_sqrt_ps(x);
+}
+
 ALWAYS_INLINE vf vf_round(vf x)
 {
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

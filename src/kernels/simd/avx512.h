@@ -74,6 +74,11 @@ ALWAYS_INLINE vf vf_copysign(vf magnitude, vf sign)
     return _mm512_or_ps(_mm512_andnot_ps(bit, magnitude), _mm512_and_ps(bit, sign));
 }
 
+ALWAYS_INLINE vf vf_sqrt(vf x)
+{
+    return _mm512_sqrt_ps(x);
+}
+
 ALWAYS_INLINE vf vf_round(vf x)
 {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -43,12 +43,11 @@ ALWAYS_INLINE vf vf_tanh(vf x)
     return vf_copysign(expm1 / (expm1 + vf_set(2.0f)), x);
 }
 
-/* x Phi(x), Phi the normal distribution: 1/2 + x P(x^2) between -5.4 and 5.4, where all but 2^-24 of it lies.
- * P is evaluated in s = 2 (x / 5.4)^2 - 1, in which it is well conditioned. Error below 1.8e-7 max(1, |x|).
- */
-ALWAYS_INLINE vf vf_gelu_erf(vf x)
+/* The normal distribution Phi(x), for x of at least -5.4: 1/2 + x P(x^2) up to 5.4, where all but 2^-24 of it
+ * lies. P is evaluated in s = 2 (x / 5.4)^2 - 1, in which it is well conditioned. */
+ALWAYS_INLINE vf vf_normal(vf x)
 {
-    const vf above = vf_max(vf_set(-5.4f), x), inside = vf_min(vf_set(5.4f), above);
+    const vf inside = vf_min(vf_set(5.4f), x);
     const vf s = vf_fma(inside * inside, vf_set((float)(2 / (5.4 * 5.4))), vf_set(-1.0f));
     vf p = vf_set(0.0003762099096f);
     p = vf_fma(p, s, vf_set(-0.001013027375f));
@@ -65,7 +64,14 @@ ALWAYS_INLINE vf vf_gelu_erf(vf x)
     p = vf_fma(p, s, vf_set(0.04849956065f));
     p = vf_fma(p, s, vf_set(-0.06532803997f));
     p = vf_fma(p, s, vf_set(0.1309281128f));
-    return above * vf_fma(inside, p, vf_set(0.5f));
+    return vf_fma(inside, p, vf_set(0.5f));
+}
+
+/* x Phi(x). Error below 1.8e-7 max(1, |x|). */
+ALWAYS_INLINE vf vf_gelu_erf(vf x)
+{
+    const vf above = vf_max(vf_set(-5.4f), x);
+    return above * vf_normal(above);
 }
 
 /* x / (1 + exp(-2 z)): the tanh form, since 1 + tanh(z) = 2 / (1 + exp(-2 z)). Error below 3e-7 max(1, |x|).

@@ -1,0 +1,59 @@
+/* evaluate_dev.c: metrics during training: the network without dropout over packed batches of like lengths.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "eval/scorer.h"
+#include "train/order.h"
+#include "train/trainer.h"
+
+/* How many of rows [first, count) fit the network at once. */
+static size_t fitting(const struct berth_network *network, const struct berth_train_data *data,
+                      const size_t *rows, size_t first)
+{
+    size_t tokens = 0, pairs = 0, taken = 0;
+    for (; first + taken < data->count && taken < network->max_texts; taken++) {
+        size_t row = rows[first + taken], length = data->offsets[row + 1] - data->offsets[row];
+        tokens += length;
+        pairs += berth_network_pairs(length);
+        if (tokens > network->max_tokens || pairs > network->max_pairs)
+            break;
+    }
+    return taken;
+}
+
+enum berth_status berth_train_evaluate(struct berth_network *network, struct berth_train_window *window,
+                                       const struct berth_train_data *data,
+                                       const struct berth_label_map *labels, size_t *rows, size_t *scratch,
+                                       struct berth_evaluation *evaluation, struct berth_error *err)
+{
+    struct berth_scorer scorer;
+    uint64_t start = berth_clock_ns();
+    size_t outputs = network->weights->labels;
+    enum berth_status status = berth_scorer_init(&scorer, labels, err);
+    if (status != BERTH_OK)
+        return status;
+    /* one window of all: longest first */
+    berth_order_fill(rows, scratch, data, BERTH_ORDER_BY_LENGTH, data->count, 0, 0);
+    for (size_t first = 0, count; first < data->count; first += count) {
+        count = fitting(network, data, rows, first);
+        berth_train_window_fill(window, data, rows + first, count, outputs);
+        berth_network_forward(network, &window->batch, NULL);
+        for (size_t i = 0; i < count; i++) {
+            if (!isfinite(network->logits[i * outputs])) {
+                status = berth_fail(err, BERTH_LIMIT, "evaluation: logits are not finite");
+                goto fail;
+            }
+            BERTH_TRY(berth_scorer_add(&scorer, window->targets + i * data->width,
+                                       network->logits + i * outputs, err));
+        }
+    }
+    *evaluation = (struct berth_evaluation){.tokens = data->offsets[data->count]};
+    BERTH_TRY(berth_scorer_finish(&scorer, evaluation, err));
+    evaluation->seconds = (double)(berth_clock_ns() - start) / 1e9;
+fail:
+    berth_scorer_clear(&scorer);
+    return status;
+}

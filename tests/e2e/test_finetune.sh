@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# test_finetune.sh: `berth finetune` from outside: tasks end to end, the directory it writes, a run that is killed and
+# resumed, and what it refuses.
+source "$(dirname "$0")/lib.sh"
+[ -r "$shared/data/glue/RTE/train.tsv" ] || { echo "SKIP: test_finetune: $shared/data/glue is missing"; exit 77; }
+
+# value KEY FILE: of one JSON object a line, the last line's.
+value() { sed -n "s/.*\"$1\": *\([^,}]*\).*/\1/p" "$2" | tail -1; }
+same() { checks=$((checks + 1)); cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+tiny="finetune -q -m random:bert-tiny --max-length 32 --batch-size 16 --logging-steps 1"
+
+# --- every task of GLUE that the data hold, with the metric that decides -----------------------------
+for row in CoLA:cola:matthews_correlation MRPC:mrpc:f1 RTE:rte:accuracy STS-B:stsb:pearson WNLI:wnli:accuracy; do
+    IFS=: read -r folder task metric <<<"$row"
+    expect 0 "" "$berth" $tiny --task "$task" --train "$shared/data/glue/$folder/train.tsv" --dev "$shared/data/glue/$folder/dev.tsv" \
+        --max-steps 6 -o "$work/$task"
+    grep -q "^$metric " "$work/out" || fail "$task: no $metric: $(cat "$work/out")"
+    expect 0 "" "$berth" eval -q -m "$work/$task" --max-length 32 --task "$task" --data "$shared/data/glue/$folder/dev.tsv" --json
+    for key in loss "$metric"; do
+        awk -v a="$(value $key "$work/out")" -v b="$(value $key "$work/$task/eval_results.json")" \
+            'BEGIN { exit !(a != "" && (a == b || (a - b < 2e-5 && b - a < 2e-5))) }' ||
+            fail "$task: $key is $(value $key "$work/out") by eval, $(value $key "$work/$task/eval_results.json") by training"
+    done
+done
+ls "$work/rte" | tr '\n' ' ' >"$work/list"
+grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special_tokens_map.json tokenizer_config.json train_log.jsonl vocab.txt " \
+    "$work/list" || fail "the directory holds: $(cat "$work/list")"
+[ "$(wc -l <"$work/rte/train_log.jsonl")" -eq 6 ] || fail "train_log.jsonl has not a line a step"
+grep -q '"problem_type": "regression"' "$work/stsb/config.json" || fail "stsb is no regression"
+grep -q '"1": "not_entailment"' "$work/rte/config.json" || fail "rte's labels are not named"
+
+# --- csv, jsonl, from a checkpoint, seeds -----------------------------------------------------------
+printf 'text,label\n"good, fine",praise\nbad,blame\nawful,blame\nlovely,praise\n' >"$work/a.csv"
+expect 0 "" "$berth" $tiny --task csv --train "$work/a.csv" --max-steps 3 -o "$work/csv"
+grep -q '"0": "blame"' "$work/csv/config.json" || fail "csv: labels are not those of the data"
+printf '{"text": "good", "label": [1, 0, 1]}\n{"text": "bad", "pair": "very", "label": [0, 1, 0]}\n' >"$work/sets.jsonl"
+expect 0 "" "$berth" $tiny --task jsonl --train "$work/sets.jsonl" --dev "$work/sets.jsonl" --max-steps 3 --seeds 2 -o "$work/sets"
+grep -q multi_label "$work/sets/config.json" || fail "jsonl: lists make no multi-label model"
+grep -q '^deviation' "$work/out" || fail "seeds: no deviation: $(cat "$work/out")"
+expect 0 "" "$berth" $tiny -m "$work/csv" --task csv --train "$work/a.csv" --max-steps 2 --class-weights balanced \
+    --gradient-accumulation-steps 2 --lr-scheduler cosine --group-by-length --layer-decay 0.9 --freeze-layers 1 -o "$work/again"
+expect 0 "" "$berth" predict -q -m "$work/again" "a fine film"
+
+# --- a teacher: its own labels reached without the data's, other labels refused ----------------------
+expect 0 "" "$berth" $tiny --task csv --train "$work/a.csv" --max-steps 40 --learning-rate 1e-3 -o "$work/teacher"
+printf 'text,label\n"good, fine",blame\nbad,praise\nawful,praise\nlovely,blame\n' >"$work/contrary.csv"
+expect 0 "" "$berth" $tiny --task csv --train "$work/contrary.csv" --dev "$work/a.csv" --max-steps 60 --learning-rate 1e-3 \
+    --teacher "$work/teacher" --distill-alpha 1 -o "$work/student"
+grep -q "^accuracy  *1.0" "$work/out" || fail "a student of alpha 1 does not follow its teacher: $(cat "$work/out")"
+refused "teacher $work/rte has no label 'blame'" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/rte" -o "$work/x"
+refused "multi_label" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/sets" -o "$work/x"
+
+# --- the same command gives the same bits, killed and resumed too -----------------------------------
+head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
+run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7"
+expect 0 "" "$berth" $run -o "$work/whole"
+for pause in 0.4 0.7 0.5; do
+    { timeout -s KILL $pause "$berth" $run -o "$work/parts" --resume; } >/dev/null 2>&1
+done
+expect 0 "" "$berth" $run -o "$work/parts" --resume
+same "$work/whole/model.safetensors" "$work/parts/model.safetensors"
+sed 's/,"examples_per_second.*//' "$work/whole/train_log.jsonl" >"$work/log.whole"
+sed 's/,"examples_per_second.*//' "$work/parts/train_log.jsonl" >"$work/log.parts"
+same "$work/log.whole" "$work/log.parts"
+same "$work/whole/eval_log.jsonl" "$work/parts/eval_log.jsonl"
+expect 0 "" "$berth" $run -t 1 -o "$work/one"
+same "$work/whole/model.safetensors" "$work/one/model.safetensors"
+expect 0 "" "$berth" $run --seed 2 -o "$work/other"
+checks=$((checks + 1))
+cmp -s "$work/whole/model.safetensors" "$work/other/model.safetensors" && fail "another seed gives the same weights"
+
+# --- refusals ---------------------------------------------------------------------------------------
+tiny="$tiny --max-steps 2 -o $work/refused"
+refused_data() { # WORDS TASK LINE...
+    local words=$1 task=$2
+    shift 2
+    printf '%s\n' "$@" >"$work/bad"
+    refused "$words" "$berth" $tiny --task "$task" --train "$work/bad"
+}
+refused_data "bad:2: label '2' is not" sst2 $'sentence\tlabel' $'fine\t2'
+refused_data "bad:3: the text is empty" sst2 $'sentence\tlabel' $'fine\t1' $' \t0'
+refused_data "no column 'label'" sst2 $'sentence\tother' $'fine\t1'
+refused_data "no examples" sst2 $'sentence\tlabel'
+refused_data "'input_ids' holds 99999" jsonl '{"input_ids": [1, 99999], "label": 0}'
+refused_data "'input_ids' must be a list" jsonl '{"input_ids": [], "label": 0}'
+refused_data "no 'label'" jsonl '{"input_ids": [1]}'
+refused "task stsb is a regression" "$berth" $tiny -m "$work/rte" --task stsb --train "$shared/data/glue/STS-B/train.tsv"
+refused "task cola has 2 labels" "$berth" $tiny -m "$work/sets" --task cola --train "$shared/data/glue/CoLA/train.tsv"
+refused "learning rate" "$berth" $tiny --task csv --train "$work/a.csv" --learning-rate 0
+refused "unknown schedule" "$berth" $tiny --task csv --train "$work/a.csv" --lr-scheduler steps
+timeout -s KILL 1 "$berth" $run --epochs 50 -o "$work/stale" >/dev/null 2>&1
+refused "other options" "$berth" $run --epochs 40 -o "$work/stale" --resume
+refused "cannot make" "$berth" $tiny --task csv --train "$work/a.csv" -o "$work/a.csv/x"
+printf 'text,label\nfine,1e160\nbad,0.5\n' >"$work/huge.csv"
+refused "diverged" "$berth" $tiny --task csv --train "$work/huge.csv"
+# a full disk: the old weights stay, whole, and nothing half-written does
+cp "$work/csv/model.safetensors" "$work/before"
+(trap '' XFSZ && ulimit -f 400 && "$berth" $tiny --task csv --train "$work/a.csv" -o "$work/csv" >"$work/out" 2>"$work/err") && fail "wrote to a full disk"
+grep -q "cannot write" "$work/err" || fail "full disk: $(cat "$work/err")"
+same "$work/before" "$work/csv/model.safetensors"
+checks=$((checks + 1))
+[ "$(ls -A "$work/csv" | grep -c tmp)" -eq 0 ] || fail "left behind: $(ls -A "$work/csv")"
+expect 2 "are needed" "$berth" finetune -m random:bert-tiny
+finish

@@ -1,0 +1,48 @@
+/* train_support.h: what the tests of training share: a network over an encoder, and batches from the training
+ * goldens. */
+#ifndef BERTH_TESTS_TRAIN_SUPPORT_H
+#define BERTH_TESTS_TRAIN_SUPPORT_H
+
+#include <jansson.h>
+
+#include "train/loss.h"
+#include "train/network.h"
+
+enum { TRAIN_TEXTS = 64, TRAIN_TOKENS = 2048 };
+
+struct train_rig {
+    struct berth_encoder *encoder;
+    struct berth_team *team;
+    const struct berth_kernels *kernels;
+    struct berth_weights *weights;
+    struct berth_network *network;
+    struct berth_loss loss;
+    float dlogits[TRAIN_TEXTS * 8];
+};
+
+/* A batch that owns its arrays. */
+struct train_batch {
+    struct berth_train_batch batch;
+    size_t offsets[TRAIN_TEXTS + 1];
+    int32_t ids[TRAIN_TOKENS];
+    uint8_t types[TRAIN_TOKENS];
+    double targets[TRAIN_TEXTS * 8];
+};
+
+/* Takes the encoder. Fails the test on error. */
+void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads);
+void train_rig_close(struct train_rig *rig);
+
+/* The examples with these numbers, of train.json. */
+void train_batch_from_json(struct train_batch *batch, const json_t *examples, const json_t *rows,
+                           const struct train_rig *rig);
+
+/* Texts of these lengths with ids, types and targets drawn from `seed`. */
+void train_batch_random(struct train_batch *batch, const size_t *lengths, size_t texts, unsigned seed,
+                        const struct train_rig *rig);
+
+/* Forward and loss; with `backward`, gradients are cleared and computed too. */
+double train_rig_loss(struct train_rig *rig, const struct train_batch *batch,
+                      const struct berth_train_rates *rates, bool backward);
+
+#endif

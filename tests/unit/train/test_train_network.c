@@ -1,0 +1,221 @@
+/* test_train_network.c: the gradient of every weight against finite differences of the loss, for each family,
+ * activation and problem, with dropout at work (its mask is the same at every evaluation of a step); and that
+ * threads and instruction sets do not change what they must not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "support/engine_support.h"
+#include "support/train_support.h"
+
+struct example {
+    const char *config;
+    bool dropout;
+};
+
+#define BERT(act, problem, labels)                                                                     \
+    "{\"model_type\":\"bert\",\"hidden_size\":24,\"num_hidden_layers\":2,\"num_attention_heads\":3,"   \
+    "\"intermediate_size\":40,\"vocab_size\":50,\"max_position_embeddings\":20,\"type_vocab_size\":2," \
+    "\"hidden_act\":\"" act "\",\"problem_type\":\"" problem "\",\"num_labels\":" labels               \
+    ",\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.3,\"initializer_range\":0.2}"
+
+static const struct example examples[] = {
+    {BERT("gelu", "single_label_classification", "3"), false},
+    {BERT("gelu", "single_label_classification", "3"), true},
+    {BERT("gelu_new", "multi_label_classification", "4"), true},
+    {BERT("silu", "regression", "1"), true},
+    {"{\"model_type\":\"distilbert\",\"dim\":24,\"n_layers\":3,\"n_heads\":2,\"hidden_dim\":20,\"vocab_"
+     "size\":50,"
+     "\"max_position_embeddings\":20,\"activation\":\"gelu\",\"initializer_range\":0.2}",
+     true},
+    {"{\"model_type\":\"electra\",\"hidden_size\":24,\"embedding_size\":10,\"num_hidden_layers\":1,"
+     "\"num_attention_heads\":4,\"intermediate_size\":40,\"vocab_size\":50,\"max_position_embeddings\":20,"
+     "\"type_vocab_size\":2,\"initializer_range\":0.2}",
+     true},
+};
+enum { EXAMPLES = sizeof examples / sizeof examples[0] };
+
+/* An encoder of this configuration without weights: they are drawn. */
+static void open_example(struct train_rig *rig, const char *json, enum berth_isa isa, size_t threads)
+{
+    struct berth_encoder *encoder = calloc(1, sizeof *encoder);
+    struct berth_error err = {0};
+    if (berth_config_parse("example", json, strlen(json), &encoder->config, &err) != BERTH_OK)
+        fail_msg("%s", err.message);
+    encoder->layers = calloc(encoder->config.layers, sizeof *encoder->layers);
+    encoder->pooler_act = encoder->config.summary_activation;
+    encoder->type_embedding.elements = encoder->config.type_vocab_size;
+    train_rig_open(rig, encoder, isa, threads);
+    rig->loss.labels = rig->weights->labels;
+}
+
+/* LayerNorm and biases off their initial 1 and 0, so that every gradient counts. */
+static void stir(struct train_rig *rig)
+{
+    struct berth_rng rng;
+    berth_rng_seed(&rng, 11);
+    for (size_t i = 0; i < rig->weights->count; i++) {
+        const struct berth_weight *weight = &rig->weights->list[i];
+        for (size_t j = 0; j < weight->elements && weight->rank == 1; j++)
+            rig->weights->value[weight->first + j] += (float)(0.2 * berth_rng_normal(&rng));
+    }
+}
+
+static struct berth_train_rates rates_of(const struct train_rig *rig)
+{
+    const struct berth_config *config = &rig->encoder->config;
+    return (struct berth_train_rates){config->hidden_dropout, config->attention_dropout,
+                                      config->classifier_dropout, 7, 3};
+}
+
+static const size_t lengths[] = {5, 1, 17, 8, 2};
+enum { TEXTS = 5 };
+
+/* The slope of the loss along the gradient of one weight, by central differences; `norm` gets its length. */
+static double measured_slope(struct train_rig *rig, const struct train_batch *batch,
+                             const struct berth_train_rates *rates, const struct berth_weight *weight,
+                             const float *grad, double norm)
+{
+    float *value = rig->weights->value + weight->first;
+    const float h = 4e-3f;
+    double loss[2];
+    float *kept = malloc(weight->elements * sizeof *kept);
+    memcpy(kept, value, weight->elements * sizeof *kept);
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < weight->elements; i++)
+            value[i] = kept[i] + (side ? h : -h) * (float)(grad[weight->first + i] / norm);
+        loss[side] = train_rig_loss(rig, batch, rates, false);
+    }
+    memcpy(value, kept, weight->elements * sizeof *kept);
+    free(kept);
+    return (loss[1] - loss[0]) / (2 * (double)h);
+}
+
+static double length_of(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return sqrt(sum);
+}
+
+static bool is_near(double got, double want)
+{
+    return fabs(got - want) <= 0.02 * want + 1e-3; /* third derivatives, and a loss rounded to 2^-23 */
+}
+
+static void check_example(const struct example *example)
+{
+    struct train_rig rig;
+    struct train_batch batch;
+    open_example(&rig, example->config, support_best_isa(), 2);
+    if (strstr(example->config, "num_labels\":3") || !strstr(example->config, "num_labels"))
+        rig.loss.smoothing = 0.1;
+    stir(&rig);
+    train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+    struct berth_train_rates rates = rates_of(&rig);
+    const struct berth_train_rates *dropout = example->dropout ? &rates : NULL;
+    train_rig_loss(&rig, &batch, dropout, true);
+    float *grad = malloc(rig.weights->total * sizeof *grad);
+    memcpy(grad, rig.weights->grad, rig.weights->total * sizeof *grad);
+    size_t checked = 0;
+    for (size_t i = 0; i < rig.weights->count; i++) {
+        const struct berth_weight *weight = &rig.weights->list[i];
+        double norm = length_of(grad + weight->first, weight->elements);
+        if (norm < 1e-5) /* biases of keys */
+            continue;
+        double slope = measured_slope(&rig, &batch, dropout, weight, grad, norm);
+        if (!is_near(slope, norm))
+            fail_msg("%s: slope %g, gradient says %g", weight->name, slope, norm);
+        assert_false(is_near(slope * 1.1 + 3e-3, norm)); /* a wrong gradient would be seen */
+        checked++;
+    }
+    assert_true(checked + rig.weights->layers >= rig.weights->count);
+    free(grad);
+    train_rig_close(&rig);
+}
+
+static void gradients_of_every_weight_are_slopes_of_the_loss(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EXAMPLES; i++)
+        check_example(&examples[i]);
+}
+
+static void gradients_with_any_number_of_threads_are_the_same_bits(void **state)
+{
+    (void)state;
+    float *first = NULL;
+    for (size_t threads = 1; threads <= 4; threads++) {
+        struct train_rig rig;
+        struct train_batch batch;
+        open_example(&rig, examples[1].config, support_best_isa(), threads);
+        train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+        struct berth_train_rates rates = rates_of(&rig);
+        train_rig_loss(&rig, &batch, &rates, true);
+        size_t bytes = rig.weights->total * sizeof(float);
+        if (first)
+            assert_memory_equal(first, rig.weights->grad, bytes);
+        else
+            memcpy(first = malloc(bytes), rig.weights->grad, bytes);
+        train_rig_close(&rig);
+    }
+    free(first);
+}
+
+static void logits_of_a_text_do_not_depend_on_its_neighbours(void **state)
+{
+    (void)state;
+    struct train_rig rig;
+    struct train_batch batch;
+    open_example(&rig, examples[0].config, support_best_isa(), 2);
+    train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+    train_rig_loss(&rig, &batch, NULL, false);
+    float together[TEXTS * 3];
+    memcpy(together, rig.network->logits, sizeof together);
+    for (size_t i = 0; i < TEXTS; i++) {
+        const size_t offsets[] = {0, lengths[i]};
+        const struct berth_train_batch alone = {1, offsets, batch.ids + batch.offsets[i],
+                                                batch.types + batch.offsets[i]};
+        berth_network_forward(rig.network, &alone, NULL);
+        assert_memory_equal(rig.network->logits, together + i * 3, 3 * sizeof(float));
+    }
+    train_rig_close(&rig);
+}
+
+static void dropout_of_another_step_gives_another_loss(void **state)
+{
+    (void)state;
+    struct train_rig rig;
+    struct train_batch batch;
+    open_example(&rig, examples[1].config, support_best_isa(), 2);
+    train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+    struct berth_train_rates rates = rates_of(&rig);
+    double first = train_rig_loss(&rig, &batch, &rates, false),
+           again = train_rig_loss(&rig, &batch, &rates, false);
+    rates.step++;
+    assert_true(first == again);
+    assert_true(first != train_rig_loss(&rig, &batch, &rates, false));
+    assert_true(first != train_rig_loss(&rig, &batch, NULL, false));
+    train_rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_of_every_weight_are_slopes_of_the_loss),
+        cmocka_unit_test(gradients_with_any_number_of_threads_are_the_same_bits),
+        cmocka_unit_test(logits_of_a_text_do_not_depend_on_its_neighbours),
+        cmocka_unit_test(dropout_of_another_step_gives_another_loss),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
