@@ -20,6 +20,10 @@ AMX_KERNELS_DECLARE(emulated512) /* as in the library: needs AVX-512, VNNI and B
  * for several threads. */
 const struct berth_kernels *amx_emulated_table(bool avx512);
 
+/* From here on the process runs AMX instructions by emulation, where it ran into SIGILL before. False when
+ * that cannot be had. Only for machines without AMX. */
+bool amx_trap(void);
+
 /* While set, the last byte of every tile that is loaded is wrong: what a test must notice. */
 extern bool amx_emulated_fault;
 

@@ -50,16 +50,21 @@ static inline bool machine_has(enum berth_isa isa)
         for (const struct berth_kernels *kernels = berth_kernels_select(isa_);   \
              kernels && kernels->isa == isa_ && machine_has(isa_); kernels = NULL)
 
-/* The i-th of the tables with int8 and bf16 kernels of their own: the machine's, then those over emulated AMX
- * tiles; NULL for one that this machine cannot run. */
-enum { TILED_LEVELS = BERTH_ISA_COUNT + 2 };
+/* The i-th of the tables with int8 and bf16 kernels of their own: the machine's, then the AMX kernels over
+ * emulated tiles: two compiled for it, then the library's own, whose instructions are trapped where there is
+ * no AMX. NULL for one that this machine cannot run. */
+enum { TILED_LEVELS = BERTH_ISA_COUNT + 3 };
 
 static inline const struct berth_kernels *tiled_level(size_t i)
 {
-    if (i >= BERTH_ISA_COUNT) {
-        const bool avx512 = i > BERTH_ISA_COUNT;
-        return avx512 && !machine_has(BERTH_ISA_VNNI) ? NULL : amx_emulated_table(avx512);
-    }
+    const bool avx512 = machine_has(BERTH_ISA_VNNI);
+    if (i == BERTH_ISA_COUNT)
+        return amx_emulated_table(false);
+    if (i == BERTH_ISA_COUNT + 1)
+        return avx512 ? amx_emulated_table(true) : NULL;
+    if (i == BERTH_ISA_COUNT + 2)
+        return avx512 && !machine_has(BERTH_ISA_AMX) && amx_trap() ? berth_kernels_select(BERTH_ISA_AMX)
+                                                                   : NULL;
     const struct berth_kernels *kernels = berth_kernels_select((enum berth_isa)i);
     return kernels->isa == (enum berth_isa)i && machine_has(kernels->isa) ? kernels : NULL;
 }
