@@ -15,9 +15,9 @@ enum { CHUNK = BERTH_TILE_BYTES / 2 }; /* numbers of a row of a tile */
 ALWAYS_INLINE vi round_at(const float *x, size_t i, size_t n)
 {
     const vf value = load_at(x, i, n);
-    const vi bits = (vi)value, broken = (vi)vf_most(vf_set(0), value) > vi_set(0x7f800000);
+    const vi broken = (vi)vf_most(vf_set(0), value) > vi_set(0x7f800000), bits = (vi)value & ~broken;
     const vi up = bits + vi_set(0x7fff) + ((bits >> 16) & vi_set(1));
-    return ((up & ~broken) | (vi_set(0x7fc00000) & broken)) >> 16;
+    return (up | (vi_set(0x7fc00000) & broken)) >> 16;
 }
 
 void KERNEL(bf16_round)(uint8_t *tiled, const float *x, size_t row, size_t m, size_t n, size_t x_stride)
