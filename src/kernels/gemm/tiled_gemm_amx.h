@@ -20,7 +20,9 @@ enum {
     BAND_COLUMNS = 2 * BERTH_PANEL_COLUMNS,
     BAND_SUMS = BERTH_TILE_ROWS * BAND_COLUMNS,
     BLOCK_ROWS = 2 * BERTH_TILE_ROWS,
-    BLOCK_BYTES = 512 * 1024, /* of activations; CPUs with AMX have 2 MB of second-level cache */
+    /* Of activations; CPUs with AMX have 2 MB of second-level cache. A pass of rows streams all weights,
+     * which takes as long as the tile unit needs for some 145 rows: a pass should have more. */
+    BLOCK_BYTES = 768 * 1024,
 };
 
 struct work {
