@@ -98,11 +98,12 @@ static void pack_keys(struct attention *w, const struct berth_attention_f32 *g)
                          j % BERTH_PANEL_COLUMNS * 4;
         const size_t d = j < w->t ? w->d : 0;
         const struct quantum q = quantum_of(largest_magnitude(k, d));
+        const size_t end = isfinite(q.scale) ? d : 0; /* steps of a NaN have no bounds, their sum neither */
         vi sum = vi_set(0);
         for (size_t c = 0; c < filled(w->d); c += WIDE) {
             uint8_t bytes[WIDE];
             for (size_t p = 0; p < WIDE; p += LANES) {
-                const vi steps = c + p < d ? quantize_at(k, c + p, d, vf_set(q.inverse)) : vi_set(0);
+                const vi steps = c + p < end ? quantize_at(k, c + p, end, vf_set(q.inverse)) : vi_set(0);
                 vi_store_bytes(bytes + p, steps);
                 sum += steps;
             }
@@ -199,7 +200,7 @@ static int32_t exponentiate(const struct attention *w, float *scores, uint8_t *p
     const vf largest = vf_set(vf_largest(most));
     vi sum = vi_set(0);
     for (size_t j = 0; j < w->t_columns; j += LANES) {
-        const vi power = vi_round(vf_exp(vf_load(scores + j) - largest) * vf_set(255.0f));
+        const vi power = vi_round(vf_exp(vf_load(scores + j) - largest) * vf_set(255.0f)) & vi_set(255);
         vi_store_bytes(powers + j / BERTH_TILE_BYTES * TILE_SIZE + j % BERTH_TILE_BYTES, power);
         sum += power;
     }
