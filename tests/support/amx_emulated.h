@@ -114,17 +114,17 @@ static inline int32_t amx_byte(uint8_t byte, bool is_signed)
 static inline void amx_multiply_bytes(unsigned c, unsigned a, unsigned b, bool a_signed, bool b_signed)
 {
     amx_require_product(c, a, b);
+    const size_t groups = amx.row_bytes[c] / 4u;
     for (size_t m = 0; m < amx.rows[c]; m++) {
-        for (size_t k = 0; k < amx.rows[b]; k++) {
-            for (size_t n = 0; n < amx.row_bytes[c]; n += 4) {
-                uint32_t sum;
-                memcpy(&sum, &amx.tile[c][m][n], sizeof sum);
-                for (size_t i = 0; i < 4; i++)
-                    sum += (uint32_t)(amx_byte(amx.tile[a][m][4 * k + i], a_signed) *
-                                      amx_byte(amx.tile[b][k][n + i], b_signed));
-                memcpy(&amx.tile[c][m][n], &sum, sizeof sum);
-            }
+        uint32_t sums[AMX_ROW_BYTES / 4];
+        memcpy(sums, amx.tile[c][m], 4 * groups);
+        for (size_t k = 0; k < 4u * amx.rows[b]; k++) {
+            const int32_t left = amx_byte(amx.tile[a][m][k], a_signed);
+            const uint8_t *right = &amx.tile[b][k / 4][k % 4];
+            for (size_t n = 0; n < groups; n++)
+                sums[n] += (uint32_t)(left * amx_byte(right[4 * n], b_signed));
         }
+        memcpy(amx.tile[c][m], sums, 4 * groups);
     }
 }
 
