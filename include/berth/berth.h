@@ -20,6 +20,7 @@
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
+ *     9  vocabularies
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one

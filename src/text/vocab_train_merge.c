@@ -268,8 +268,9 @@ static bool merge_word(struct merger *merger, uint32_t number, uint32_t left, ui
     return true;
 }
 
-/* The token of a pair: the right one without its prefix behind the left one. It may be there already, made of
- * another pair. */
+/* The token of a pair: the right one without its prefix behind the left one. No two pairs make the same
+ * token: where one is made its ends were never merged across, so it came about by the same merges everywhere.
+ */
 static enum berth_status make_token(struct merger *merger, const struct pair *pair, uint32_t *merged,
                                     struct berth_error *err)
 {
