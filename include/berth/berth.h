@@ -20,6 +20,7 @@
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
+ *     9  vocabularies
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -503,6 +504,38 @@ struct berth_conversion {
 /* Converts MODEL. The output is written beside its name and renamed: whole or not at all. */
 BERTH_API enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
                                           struct berth_conversion *conversion, struct berth_error *err);
+
+/* ----------------------------------------------------------------------------------------------------------
+ * 9  Vocabularies
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+struct berth_vocab_options {
+    const char *corpus;           /* file; NULL or "-": standard input */
+    enum berth_layout layout;     /* of the corpus */
+    struct berth_columns columns; /* text; and pair, whose texts count too */
+    size_t size;                  /* tokens wanted */
+    size_t limit_alphabet;        /* the most frequent characters alone; 0: 1000 */
+    size_t min_frequency;         /* how often a pair stands in the corpus to be merged; 0: 2 */
+    enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars; /* from files: BERT's own */
+    berth_progress_fn *progress; /* may be NULL; total 0: done counts texts read, else tokens made */
+    void *progress_context;
+};
+
+struct berth_vocab_report {
+    size_t texts;
+    size_t words;    /* distinct ones */
+    size_t alphabet; /* characters that are tokens */
+    size_t left_out; /* characters beyond limit_alphabet: words with them are unknown */
+    size_t tokens;   /* fewer than wanted when the corpus gives no more */
+};
+
+/* Trains a WordPiece vocabulary: *vocab is a vocab.txt of *size bytes, freed by the caller with
+ * berth_memory_free. The same texts give the same bytes, in whatever order they come. The corpus is streamed:
+ * its distinct words are kept, at most 2^24 of them and 256 MiB (LIMIT beyond). */
+BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *options, char **vocab,
+                                              size_t *size, struct berth_vocab_report *report,
+                                              struct berth_error *err);
 
 #ifdef __cplusplus
 }

@@ -153,7 +153,7 @@ static enum berth_status check_runtime(struct berth_model *model, const struct b
     return BERTH_OK;
 }
 
-static enum berth_choice choice_of(enum berth_override override)
+enum berth_choice berth_choice_of(enum berth_override override)
 {
     return override == BERTH_FORCE_ON    ? BERTH_CHOICE_YES
            : override == BERTH_FORCE_OFF ? BERTH_CHOICE_NO
@@ -164,10 +164,10 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
                                         struct berth_error *err)
 {
     struct berth_tokenizer_options wanted = {
-        choice_of(options->do_lower_case),
-        choice_of(options->strip_accents),
-        choice_of(options->tokenize_chinese_chars),
-        choice_of(options->add_special_tokens),
+        berth_choice_of(options->do_lower_case),
+        berth_choice_of(options->strip_accents),
+        berth_choice_of(options->tokenize_chinese_chars),
+        berth_choice_of(options->add_special_tokens),
         0,
     };
     if (options->vocab)

@@ -36,4 +36,7 @@ struct berth_model {
 /* Configuration of the model: the plan's, or its own. */
 const struct berth_config *berth_model_config(const struct berth_model *model);
 
+/* A caller's override as the tokenizer's option. */
+enum berth_choice berth_choice_of(enum berth_override override);
+
 #endif

@@ -7,7 +7,7 @@ model=random:bert-tiny
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
 expect 2 "not part of version" "$berth" recommend x
-for verb in tokenize predict eval info serve bench convert finetune; do
+for verb in tokenize predict eval info serve bench convert finetune vocab; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
