@@ -98,8 +98,8 @@ static bool put_dropouts(json_t *root, const struct berth_config *config)
 
 static bool put_labels(json_t *root, const struct berth_config *config)
 {
-    json_t *names = json_object(), *ids = json_object();
-    bool ok = put(root, "id2label", names) && put(root, "label2id", ids);
+    bool ok = put(root, "id2label", json_object()) && put(root, "label2id", json_object());
+    json_t *names = json_object_get(root, "id2label"), *ids = json_object_get(root, "label2id");
     for (size_t i = 0; ok && i < config->labels; i++) {
         char number[24];
         snprintf(number, sizeof number, "%zu", i);
