@@ -417,6 +417,7 @@ typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetu
 struct berth_finetune_options {
     const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
     const char *task;             /* as in berth_evaluation_options */
+    const char *objective;        /* "classify" (NULL) or "mlm": guessing masked words, without labels; then task NULL is a text a line */
     const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
     const char *output;           /* directory, made when it is missing */
     struct berth_columns columns; /* for csv and jsonl */

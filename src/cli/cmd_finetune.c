@@ -92,6 +92,8 @@ int cli_finetune(int argc, char **argv)
     const struct cli_flag flags[] = {
         CLI_MODEL_FLAG(common),
         {"task", 0, "T", cli_read_string, &o.task, "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
+        {"objective", 0, "O", cli_read_string, &o.objective,
+         "classify (default), or mlm: guess masked words of unlabelled texts"},
         {"train", 0, "FILE", cli_read_string, &o.train, "training data in the task's own layout"},
         {"dev", 0, "FILE", cli_read_string, &o.dev,
          "data to evaluate on during training; the best weights are kept"},
@@ -163,7 +165,7 @@ int cli_finetune(int argc, char **argv)
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
-    if (!common.model || !o.task || !o.train || (!o.output && !o.dump_gradients))
+    if (!common.model || (!o.task && !o.objective) || !o.train || (!o.output && !o.dump_gradients))
         return cli_usage(&verb, "-m MODEL, --task, --train and -o DIR are needed");
     if (first < argc)
         return cli_usage(&verb, "unexpected argument '%s'", argv[first]);

@@ -20,8 +20,9 @@ struct finetune {
     struct berth_model *model; /* opened to tokenise: tokenizer, kernels, threads */
     struct berth_encoder *encoder;
     struct berth_team *team;
-    const struct berth_task *task;
-    struct berth_model_info info; /* of the model that training makes; for the label map */
+    const struct berth_task *task; /* NULL: a text a line */
+    bool masked;                   /* masked-language training */
+    struct berth_model_info info;  /* of the model that training makes; for the label map */
     struct berth_label_map labels;
     struct berth_train_data train, dev;
     double *class_weights; /* [labels] or NULL */
@@ -98,11 +99,19 @@ static enum berth_status check_options(struct finetune *f, struct berth_error *e
 {
     static const char *const schedules[] = {"linear", "cosine", "constant"};
     const struct berth_finetune_options *o = f->options;
-    if (!o->model || !o->task || !o->train || (!o->output && !o->dump_gradients))
+    bool known = !o->objective || strcmp(o->objective, "classify") == 0 || strcmp(o->objective, "mlm") == 0;
+    if (!known)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown objective '%s'; known are classify and mlm",
+                          o->objective);
+    f->masked = o->objective && strcmp(o->objective, "mlm") == 0;
+    if (f->masked && (o->teacher || o->class_weights))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a teacher and class weights are for classifiers, not for mlm");
+    if (!o->model || (!o->task && !f->masked) || !o->train || (!o->output && !o->dump_gradients))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a model, a task, training data and an output directory are needed");
-    f->task = berth_task_find(o->task);
-    if (!f->task)
+    f->task = o->task ? berth_task_find(o->task) : NULL;
+    if (o->task && !f->task)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown task '%s'; known are %s", o->task,
                           berth_task_names);
     if (o->batch_size == 0 || o->batch_size > 65536 || o->gradient_accumulation_steps == 0 ||
@@ -168,6 +177,7 @@ static enum berth_status read_data(struct finetune *f, const char *path, struct 
     const struct berth_train_source source = {
         .path = path,
         .task = f->task,
+        .labels = !f->masked,
         .columns = &f->options->columns,
         .tokenizer = f->model->tokenizer,
         .max_length = berth_min(length, config->max_positions),
@@ -266,6 +276,7 @@ static struct berth_train_job make_job(struct finetune *f)
                  .alpha = o->distill_alpha,
                  .temperature = o->distill_temperature},
         .schedule = f->schedule,
+        .masked = f->masked,
         .bf16 = f->model->precision == BERTH_PRECISION_BF16,
     };
 }
@@ -325,6 +336,8 @@ static enum berth_status prepare(struct finetune *f, struct berth_error *err)
     BERTH_TRY(read_data(f, f->options->train, &f->train, err));
     if (f->options->dev)
         BERTH_TRY(read_data(f, f->options->dev, &f->dev, err));
+    if (f->masked)
+        return BERTH_OK;
     BERTH_TRY(decide_head(f, err));
     BERTH_TRY(berth_train_data_label(&f->train, &f->labels, true, err));
     if (f->options->dev)

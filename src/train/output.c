@@ -110,8 +110,12 @@ static bool put_labels(json_t *root, const struct berth_config *config)
     return ok && put(root, "problem_type", json_string(berth_problem_name(config->problem)));
 }
 
-static const char *class_of(enum berth_family family)
+static const char *class_of(enum berth_family family, bool masked)
 {
+    if (masked)
+        return family == BERTH_FAMILY_DISTILBERT ? "DistilBertForMaskedLM"
+               : family == BERTH_FAMILY_ELECTRA  ? "ElectraForMaskedLM"
+                                                 : "BertForMaskedLM";
     return family == BERTH_FAMILY_DISTILBERT ? "DistilBertForSequenceClassification"
            : family == BERTH_FAMILY_ELECTRA  ? "ElectraForSequenceClassification"
                                              : "BertForSequenceClassification";
@@ -143,9 +147,10 @@ static enum berth_status write_config(const struct berth_output *output, struct 
     if (status != BERTH_OK)
         return status;
     bool ok = root && (output->source || put_sizes(root, config)) && put_dropouts(root, config) &&
-              put_labels(root, config) && put_size(root, "vocab_size", output->weights->vocab) &&
+              (output->weights->masked || put_labels(root, config)) &&
+              put_size(root, "vocab_size", output->weights->vocab) &&
               put(root, "torch_dtype", json_string("float32")) &&
-              put(root, "architectures", json_pack("[s]", class_of(config->family)));
+              put(root, "architectures", json_pack("[s]", class_of(config->family, output->weights->masked)));
     status = ok ? write_json(output->directory, "config.json", root, err)
                 : berth_fail_memory(err, "config.json", 0);
     json_decref(root);

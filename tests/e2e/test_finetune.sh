@@ -50,6 +50,16 @@ grep -q "^accuracy  *1.0" "$work/out" || fail "a student of alpha 1 does not fol
 refused "teacher $work/rte has no label 'blame'" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/rte" -o "$work/x"
 refused "multi_label" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/sets" -o "$work/x"
 
+# --- pre-training on lines of text, then fine-tuning from that --------------------------------------
+cut -f 1 "$shared/data/sst2/dev.tsv" >"$work/lines.txt"
+expect 0 "" "$berth" $tiny --objective mlm --train "$work/lines.txt" --dev "$work/lines.txt" --max-steps 4 -o "$work/mlm"
+grep -q "^perplexity" "$work/out" || fail "mlm: no perplexity: $(cat "$work/out")"
+grep -q BertForMaskedLM "$work/mlm/config.json" || fail "mlm: not a BertForMaskedLM"
+expect 0 "" "$berth" $tiny -m "$work/mlm" --objective mlm --train "$work/lines.txt" --max-steps 2 -o "$work/mlm-on"
+expect 0 "" "$berth" $tiny -m "$work/mlm" --task csv --train "$work/a.csv" --max-steps 2 --precision bf16 -o "$work/from-mlm"
+expect 0 "" "$berth" predict -q -m "$work/from-mlm" "a fine film"
+refused "unknown objective" "$berth" $tiny --objective guess --train "$work/lines.txt" -o "$work/x"
+
 # --- the same command gives the same bits, killed and resumed too -----------------------------------
 head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
 run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7"
