@@ -1,10 +1,9 @@
-/* bench_engine.c: how fast the engine runs random models: every model x batch x length x threads asked for,
- * interleaved so that noise hits all alike. Medians with spread, tokens a second, and GFLOP/s as a share of
- * this machine's measured multiply-add rate.
+/* bench_engine.c: how fast the engine runs random models: every model x precision x batch x length x threads
+ * asked for, interleaved so that noise hits all alike. Medians with spread, tokens a second, and GOP/s as a
+ * share of what this machine multiplies and adds at most in that precision.
  *
- *   bench_engine [--models A,B] [--batch 1,8] [--length 16,128] [--threads 1,2] [--isa NAME] [--seconds S]
- * [--steps] [--json] */
-#include <math.h>
+ *   bench_engine [--models A,B] [--precision fp32,bf16,int8] [--batch 1,8] [--length 16,128] [--threads 1,2]
+ *                [--isa NAME] [--seconds S] [--steps] [--json] */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +12,15 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/engine.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "limit.h"
 
 enum { LIST_MAX = 16, TRIALS_MAX = 4096, WARM_UP = 2, TRIALS_LEAST = 5 };
 
 struct options {
     const char *models[LIST_MAX];
     size_t model_count;
+    enum limit_format precisions[LIMIT_FORMATS];
+    size_t precision_count;
     size_t batches[LIST_MAX], batch_count;
     size_t lengths[LIST_MAX], length_count;
     size_t threads[LIST_MAX], thread_count;
@@ -31,57 +29,10 @@ struct options {
     bool json, steps;
 };
 
-/* --- the machine's limit -------------------------------------------------------------------------- */
-
-/* Twelve independent chains hide the latency of a fused multiply-add. */
-#if defined(__x86_64__)
-#define PEAK_LOOP(vector, set1, fmadd, lanes)                                           \
-    vector x = set1(0.999f), y = set1(1e-9f), s[12];                                    \
-    for (int i = 0; i < 12; i++)                                                        \
-        s[i] = set1((float)i);                                                          \
-    for (long n = 0; n < rounds; n++) {                                                 \
-        _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) s[i] = fmadd(s[i], x, y); \
-    }                                                                                   \
-    vector sum = s[0];                                                                  \
-    for (int i = 1; i < 12; i++)                                                        \
-        sum += s[i];                                                                    \
-    *sink = ((float *)&sum)[0];                                                         \
-    return 2.0 * 12 * (lanes) * (double)rounds;
-
-__attribute__((target("avx2,fma"))) static double run_peak_avx2(long rounds, float *sink)
-{
-    PEAK_LOOP(__m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
-}
-
-__attribute__((target("avx512f"))) static double run_peak_avx512(long rounds, float *sink)
-{
-    PEAK_LOOP(__m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
-}
-#endif
-
-/* Operations a second of one core at that level; NaN where it is not measured. */
-static double measure_peak(enum berth_isa isa)
-{
-    double best = NAN;
-#if defined(__x86_64__)
-    float sink;
-    for (int i = 0; i < 5 && isa >= BERTH_ISA_AVX2; i++) {
-        uint64_t start = berth_clock_ns();
-        double operations =
-            isa >= BERTH_ISA_AVX512 ? run_peak_avx512(400000, &sink) : run_peak_avx2(400000, &sink);
-        double rate = operations / ((double)(berth_clock_ns() - start) * 1e-9);
-        best = rate > best || isnan(best) ? rate : best;
-    }
-#else
-    (void)isa;
-#endif
-    return best;
-}
-
 /* --- one cell ------------------------------------------------------------------------------------- */
 
 struct cell {
-    const char *model;
+    const char *model, *precision;
     size_t batch, length, threads;
     struct berth_engine *engine;
     double ms[TRIALS_MAX];
@@ -137,7 +88,7 @@ static void print_steps(const struct berth_plan *plan, struct cell *cell)
             continue;
         struct berth_step_cost cost = berth_step_cost(plan, &plan->steps[i], cell->batch, cell->length);
         double us = (double)ns[i] * 1e-3 / runs;
-        printf("    %-42s %9.1f us %8.1f GFLOP/s %8.1f GB/s of weights\n", plan->steps[i].name, us,
+        printf("    %-42s %9.1f us %8.1f GOP/s %8.1f GB/s of weights\n", plan->steps[i].name, us,
                cost.operations / us * 1e-3, cost.weight_bytes / us * 1e-3);
     }
     free(ns);
@@ -158,45 +109,54 @@ static void print_cell(const struct cell *cell, const char *isa, double peak, bo
 {
     double median = quantile(cell, 0.5), p10 = quantile(cell, 0.1), p90 = quantile(cell, 0.9);
     double tokens = (double)(cell->batch * cell->length) / median * 1e3;
-    double rate = cell->operations / median * 1e3, share = rate / (peak * (double)cell->threads);
+    double rate = cell->operations / median * 1e3,
+           share = peak > 0 ? rate / (peak * (double)cell->threads) : 0;
     if (json)
         printf(
-            "%s\n  {\"model\": \"%s\", \"batch\": %zu, \"length\": %zu, \"threads\": %zu, \"isa\": \"%s\", "
+            "%s\n  {\"model\": \"%s\", \"precision\": \"%s\", \"batch\": %zu, \"length\": %zu, \"threads\": "
+            "%zu, \"isa\": \"%s\", "
             "\"trials\": %zu,"
             " \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"tokens_per_second\": %.6g,"
-            " \"gflops\": %.6g, \"peak_share\": %.4g}",
-            *first ? "" : ",", cell->model, cell->batch, cell->length, cell->threads, isa, cell->trials,
-            median, p10, p90, tokens, rate * 1e-9, isnan(share) ? 0 : share);
+            " \"gops\": %.6g, \"peak_share\": %.4g}",
+            *first ? "" : ",", cell->model, cell->precision, cell->batch, cell->length, cell->threads, isa,
+            cell->trials, median, p10, p90, tokens, rate * 1e-9, share);
     else
-        printf("%-14s %4zu x %-4zu %3zu  %9.3f  %9.3f .. %-9.3f %10.0f %8.1f %6.0f %%\n", cell->model,
-               cell->batch, cell->length, cell->threads, median, p10, p90, tokens, rate * 1e-9, share * 100);
+        printf("%-14s %s %4zu x %-4zu %3zu  %9.3f  %9.3f .. %-9.3f %10.0f %8.1f %6.0f %%\n", cell->model,
+               cell->precision, cell->batch, cell->length, cell->threads, median, p10, p90, tokens,
+               rate * 1e-9, share * 100);
     *first = false;
     fflush(stdout);
 }
 
-static void bench_model(const struct options *o, const char *model, double peak, bool *first)
+static void bench_model(const struct options *o, const char *model, enum limit_format format, bool *first)
 {
+    static const enum berth_number numbers[LIMIT_FORMATS] = {BERTH_NUMBER_F32, BERTH_NUMBER_BF16,
+                                                             BERTH_NUMBER_S8};
     static struct cell cells[LIST_MAX * LIST_MAX * 4];
     struct berth_error err;
     struct berth_encoder *encoder;
     struct berth_plan *plan;
     struct berth_team *team;
     const struct berth_kernels *kernels = berth_kernels_select(o->isa);
+    const struct berth_plan_options wanted = {.number = numbers[format]};
+    const double peak = 1e9 * limit_unit_rate(limit_unit_find(format, o->isa));
     uint64_t start = berth_clock_ns();
     if (berth_encoder_random(model, &encoder, &err) != BERTH_OK ||
         berth_team_new(2, &team, &err) != BERTH_OK ||
-        berth_plan_new(encoder, kernels, NULL, team, &plan, &err) != BERTH_OK)
+        berth_plan_new(encoder, kernels, &wanted, team, &plan, &err) != BERTH_OK)
         die(&err);
     berth_team_free(team);
     if (!o->json)
-        printf("%s: %zu parameters, ready in %.0f ms\n", model, plan->encoder->parameters,
-               (double)(berth_clock_ns() - start) * 1e-6);
+        printf("%s %s: %zu parameters, ready in %.0f ms; one core multiplies and adds %.1f GOP/s at most\n",
+               model, limit_format_name(format), plan->encoder->parameters,
+               (double)(berth_clock_ns() - start) * 1e-6, peak * 1e-9);
     size_t count = 0;
     for (size_t b = 0; b < o->batch_count; b++)
         for (size_t l = 0; l < o->length_count; l++)
             for (size_t t = 0; t < o->thread_count; t++) {
                 struct cell *cell = &cells[count++];
                 *cell = (struct cell){.model = model,
+                                      .precision = limit_format_name(format),
                                       .batch = o->batches[b],
                                       .length = o->lengths[l],
                                       .threads = o->threads[t]};
@@ -249,12 +209,27 @@ static size_t read_names(char *text, const char **names)
     return count;
 }
 
+/* False for an unknown name. */
+static bool read_formats(char *text, enum limit_format *formats, size_t *count)
+{
+    const char *names[LIST_MAX];
+    const size_t wanted = read_names(text, names);
+    *count = 0;
+    for (size_t i = 0; i < wanted; i++)
+        for (enum limit_format format = 0; format < LIMIT_FORMATS; format++)
+            if (strcmp(names[i], limit_format_name(format)) == 0 && *count < LIMIT_FORMATS)
+                formats[(*count)++] = format;
+    return wanted > 0 && *count == wanted;
+}
+
 static void read_options(struct options *o, int argc, char **argv)
 {
     struct berth_cpu cpu;
     berth_cpu_detect(&cpu);
     *o = (struct options){.models = {"bert-tiny", "electra-small", "distilbert", "bert-base"},
                           .model_count = 4,
+                          .precisions = {LIMIT_FP32},
+                          .precision_count = 1,
                           .batches = {1, 8},
                           .batch_count = 2,
                           .lengths = {16, 32, 128},
@@ -271,6 +246,9 @@ static void read_options(struct options *o, int argc, char **argv)
             o->steps = true;
         else if (value && strcmp(argv[i], "--models") == 0)
             o->model_count = read_names(argv[++i], o->models);
+        else if (value && strcmp(argv[i], "--precision") == 0 &&
+                 read_formats(argv[i + 1], o->precisions, &o->precision_count))
+            i++;
         else if (value && strcmp(argv[i], "--batch") == 0)
             o->batch_count = read_sizes(argv[++i], o->batches);
         else if (value && strcmp(argv[i], "--length") == 0)
@@ -283,8 +261,9 @@ static void read_options(struct options *o, int argc, char **argv)
             i++;
         else {
             fprintf(stderr,
-                    "usage: bench_engine [--models A,B] [--batch 1,8] [--length 16,128] [--threads 1,2]\n"
-                    "                    [--isa NAME] [--seconds S] [--steps] [--json]\n");
+                    "usage: bench_engine [--models A,B] [--precision fp32,bf16,int8] [--batch 1,8] [--length "
+                    "16,128]\n"
+                    "                    [--threads 1,2] [--isa NAME] [--seconds S] [--steps] [--json]\n");
             exit(2);
         }
     }
@@ -297,16 +276,14 @@ int main(int argc, char **argv)
     struct options o;
     bool first = true;
     read_options(&o, argc, argv);
-    double peak = measure_peak(berth_kernels_select(o.isa)->isa);
     if (o.json)
-        printf("{\"peak_gflops_per_core\": %.6g, \"cells\": [", isnan(peak) ? 0 : peak * 1e-9);
+        printf("{\"cells\": [");
     else
-        printf(
-            "one core multiplies and adds %.1f GFLOP/s (%s)\n%-14s %-11s thr     median        p10 .. p90    "
-            "       tokens/s  GFLOP/s   peak\n",
-            peak * 1e-9, berth_isa_name(berth_kernels_select(o.isa)->isa), "model", "batch x len");
+        printf("%s\n%-14s      %-11s thr     median        p10 .. p90           tokens/s    GOP/s   peak\n",
+               berth_isa_name(berth_kernels_select(o.isa)->isa), "model", "batch x len");
     for (size_t i = 0; i < o.model_count; i++)
-        bench_model(&o, o.models[i], peak, &first);
+        for (size_t p = 0; p < o.precision_count; p++)
+            bench_model(&o, o.models[i], o.precisions[p], &first);
     if (o.json)
         printf("\n]}\n");
     return 0;

@@ -93,7 +93,9 @@ static bool measure_all(struct target_run *run, const char *output)
     target_limits(run); /* all shares are of these */
     measure_parts(run, parts, sizeof parts / sizeof *parts);
     peer_ort_close(run->ort);
-    json_t *whole = json_pack("{s:o, s:O}", "environment", facts, "results", run->results);
+    target_summary(run);
+    json_t *whole = json_pack("{s:o, s:O, s:O}", "environment", facts, "verdicts", run->verdicts, "results",
+                              run->results);
     const bool written = whole && write_results(output, whole);
     json_decref(whole);
     return written;
@@ -106,7 +108,8 @@ int main(int argc, char **argv)
     struct target_run run = {.build = "build",
                              .quick = quick && strcmp(quick, "1") == 0,
                              .data = shared ? shared : "../shared",
-                             .results = json_array()};
+                             .results = json_array(),
+                             .verdicts = json_array()};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--quick") == 0) {
             run.quick = true;
@@ -123,6 +126,7 @@ int main(int argc, char **argv)
     berth_cpu_detect(&run.cpu);
     const bool written = measure_all(&run, output);
     json_decref(run.results);
+    json_decref(run.verdicts);
     if (written)
         printf("\nwritten to %s\n", output);
     return written ? 0 : 1;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/cpu.h"
+#include "kernels/kernels.h"
 #include "limit.h"
 
 enum { PRODUCT_WHY_SIZE = 512 };
@@ -17,6 +18,9 @@ struct product_shape {
     size_t copies; /* of the weights, taken in turn: more than the caches hold, where a model would find none
                       in them */
     enum limit_format format;
+    /* What berth's kernels do with the sums on their way out; its peers do nothing. */
+    enum berth_epilogue_act act;
+    bool residual;
 };
 
 struct product; /* one maker's, ready to run */
@@ -29,6 +33,9 @@ struct product_maker {
                             char why[PRODUCT_WHY_SIZE]);
 };
 extern const struct product_maker product_berth, product_openblas, product_onednn;
+
+/* The name of berth's kernel for that format at that level. */
+const char *product_kernel_name(enum limit_format format, enum berth_isa isa);
 
 bool product_run(void *product);
 void product_close(struct product *product); /* NULL is fine */

@@ -81,6 +81,8 @@ static void prepare_f32(struct own *own, const struct product_shape *s)
         .k = s->k,
         .out_stride = s->n,
         .a_stride = s->k,
+        .residual_stride = s->n,
+        .act = s->act,
         .scratch = take(own, own->kernels->gemm_f32_scratch(s->m, s->k) * sizeof(float))};
 }
 
@@ -99,6 +101,16 @@ static void prepare_tiled(struct own *own, const struct product_shape *s)
                                            .k = s->k,
                                            .out_stride = s->n};
     own->tiled.bias = own->tiled.w_scale;
+    own->tiled.residual_stride = s->n;
+    own->tiled.act = s->act;
+}
+
+const char *product_kernel_name(enum limit_format format, enum berth_isa isa)
+{
+    const struct berth_kernels *kernels = berth_kernels_select(isa);
+    return format == LIMIT_FP32   ? kernels->gemm_f32_name
+           : format == LIMIT_BF16 ? kernels->gemm_bf16_name
+                                  : kernels->gemm_s8_name;
 }
 
 static struct product *open_own(const struct product_shape *shape, enum berth_isa isa,
@@ -114,6 +126,8 @@ static struct product *open_own(const struct product_shape *shape, enum berth_is
         prepare_f32(own, shape);
     else
         prepare_tiled(own, shape);
+    own->f32.residual = shape->residual ? own->f32.out : NULL;
+    own->tiled.residual = shape->residual ? own->tiled.out : NULL;
     for (size_t i = 0; i < own->count; i++)
         if (!own->memory[i]) {
             close_own(&own->product);

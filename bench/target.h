@@ -27,7 +27,8 @@ struct target_run {
     double limit[LIMIT_FORMATS]; /* operations a ns of one core */
     double memory_rate;          /* bytes a ns that one core reads of what no cache holds */
     struct berth_rng rng;
-    json_t *results; /* list */
+    json_t *results;  /* list: every figure, as its part has it */
+    json_t *verdicts; /* list: those that something is wanted of, and what is missing */
 };
 
 /* Whether the target ("T6") was asked for. */
@@ -53,6 +54,7 @@ enum { TARGET_CONTESTANTS_MAX = 8, TARGET_ROUNDS_MAX = 41 };
 struct target_contestant {
     bool (*run)(void *context); /* false ends the measuring */
     void *context;
+    bool elsewhere;               /* another process does the work: core_share is 1 */
     size_t calls;                 /* of a turn; out, as all that follows */
     double ms[TARGET_ROUNDS_MAX]; /* of a call, by round: the mean of the turn's calls */
     size_t rounds;
@@ -77,13 +79,26 @@ enum target_sense { TARGET_AT_LEAST, TARGET_AT_MOST };
 /* "met", "a tie" (a gap below 10 %) or "MISSED". */
 const char *target_word(double value, enum target_sense sense, double wanted);
 
-/* Prints a verdict and records it. `bound` says what keeps a value that falls short from more; may be NULL.
- */
-void target_verdict(struct target_run *run, const char *target, const char *what, double value,
-                    enum target_sense sense, double wanted, const char *bound);
+/* A figure beside what is wanted of it. */
+struct target_figure {
+    const char *target, *what; /* "T7", "bert-base int8 8 x 128" */
+    double value;
+    enum target_sense sense;
+    double wanted;
+    double at_limit; /* the most that the machine itself allows; 0: not known */
+};
+
+/* Keeps it for the summary and the results. */
+void target_record(struct target_run *run, const struct target_figure *figure);
+
+/* Prints and records it. `bound` says what keeps a value that falls short from more; may be NULL. */
+void target_verdict(struct target_run *run, const struct target_figure *figure, const char *bound);
 
 /* Prints and records that there is no figure, and why. */
 void target_missing(struct target_run *run, const char *target, const char *what, const char *why);
+
+/* Prints all that was recorded, a line each. */
+void target_summary(const struct target_run *run);
 
 /* --- models -----------------------------------------------------------------------------------------------
  */

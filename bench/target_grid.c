@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "peer_torch.h"
 #include "target.h"
 
 struct shape {
@@ -20,7 +21,7 @@ static const char *const models[] = {"bert-base", "distilbert", "electra-small",
 enum { MODELS = sizeof models / sizeof *models };
 
 /* Who takes part. */
-enum slot { OURS_FP32, OURS_BF16, OURS_INT8, ORT_FP32, ORT_INT8, WEIGHTS, SLOTS };
+enum slot { OURS_FP32, OURS_BF16, OURS_INT8, ORT_FP32, ORT_INT8, TORCH_BF16, WEIGHTS, SLOTS };
 static const struct {
     const char *name;
     enum berth_precision precision; /* of berth's */
@@ -31,6 +32,7 @@ static const struct {
     [OURS_INT8] = {"int8", BERTH_PRECISION_INT8, LIMIT_INT8},
     [ORT_FP32] = {.name = "ONNX Runtime fp32", .format = LIMIT_FP32},
     [ORT_INT8] = {.name = "ONNX Runtime int8", .format = LIMIT_INT8},
+    [TORCH_BF16] = {.name = "PyTorch bf16"},
     [WEIGHTS] = {.name = "reading the weights"},
 };
 
@@ -45,6 +47,7 @@ static const struct demand {
     {"T1", "bert-base", {32, 112}, OURS_INT8, ORT_INT8, 5.8},
     {"T1", "bert-base", {32, 112}, OURS_INT8, ORT_FP32, 25},
     {"T2", "bert-base", {32, 112}, OURS_BF16, ORT_FP32, 12},
+    {"T2", "bert-base", {32, 112}, OURS_BF16, TORCH_BF16, 3.5},
     {"T3", "bert-base", {1, 16}, OURS_INT8, ORT_INT8, 1.6},
     {"T3", "bert-base", {1, 32}, OURS_INT8, ORT_INT8, 1.6},
     {"T3", "bert-base", {1, 16}, OURS_INT8, WEIGHTS, 1 / 1.3},
@@ -66,6 +69,7 @@ struct field {
     struct berth_model *berth[SLOTS];
     struct target_ours ours[SLOTS];
     struct peer_model *peer[SLOTS];
+    struct peer_torch *torch;
     void *weights; /* as many bytes as the int8 ones */
     size_t weight_bytes;
     enum berth_isa isa;
@@ -138,15 +142,25 @@ static void open_slot(struct target_run *run, struct field *field, enum slot slo
         open_ours(field, slot);
     else if (slot == WEIGHTS)
         open_weights(field);
+    else if (slot == TORCH_BF16)
+        field->torch = peer_torch_open("bench/peer_torch.py", field->why[slot]);
     else
         field->peer[slot] = target_peer_open(run, field->model, slots[slot].format, 1, field->why[slot]);
 }
 
 static bool is_here(const struct field *field, enum slot slot)
 {
-    return slot == WEIGHTS     ? field->weights != NULL
-           : slot <= OURS_INT8 ? field->ours[slot].session != NULL
-                               : field->peer[slot] != NULL;
+    switch (slot) {
+        case WEIGHTS:
+            return field->weights != NULL;
+        case TORCH_BF16:
+            return field->torch != NULL;
+        case ORT_FP32:
+        case ORT_INT8:
+            return field->peer[slot] != NULL;
+        default:
+            return field->ours[slot].session != NULL;
+    }
 }
 
 static void open_field(struct target_run *run, struct field *field, const char *model)
@@ -171,6 +185,7 @@ static void close_field(struct field *field)
         berth_model_free(field->berth[slot]);
         peer_model_close(field->peer[slot]);
     }
+    peer_torch_close(field->torch);
     berth_free(field->weights);
 }
 
@@ -182,7 +197,7 @@ static void tell_bound(const struct target_run *run, const struct target_floor *
                        double peer_ms, double wanted, char *text, size_t size)
 {
     char limit[160];
-    if (floor->compute_ms >= floor->memory_ms)
+    if (floor->compute_ms > floor->memory_ms)
         snprintf(limit, sizeof limit, "%s at %.0f GOP/s (%s)", limit_format_name(floor->format),
                  run->limit[floor->format], limit_unit_find(floor->format, run->cpu.best)->name);
     else
@@ -196,6 +211,40 @@ static void tell_bound(const struct target_run *run, const struct target_floor *
         snprintf(text, size,
                  "berth is at %.0f %% of the machine's limit, %s, which is %.2f ms, a ratio of %.2f",
                  100 * floor->ms / ours_ms, limit, floor->ms, peer_ms / floor->ms);
+}
+
+static void name_comparison(const struct field *field, const struct demand *demand, struct shape shape,
+                            char *text, size_t size)
+{
+    snprintf(text, size, "%s %zu x %zu %s against %s", field->model, shape.texts, shape.length,
+             slots[demand->ours].name, slots[demand->against].name);
+}
+
+static void record_row(struct target_run *run, const struct field *field, const struct demand *demand,
+                       struct shape shape, const struct target_contestant *ours,
+                       const struct target_contestant *peer, const struct target_work *work,
+                       const struct target_floor *floor)
+{
+    const struct target_spread ratio = target_ratio(ours, peer);
+    json_array_append_new(
+        run->results,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, "
+                  "s:{s:f,s:f,s:f}, s:f, s:f, s:f, s:f, s:f, s:f}",
+                  "target", demand->target, "model", field->model, "batch", (json_int_t)shape.texts, "length",
+                  (json_int_t)shape.length, "threads", (json_int_t)1, "precision", slots[demand->ours].name,
+                  "peer", slots[demand->against].name, "rounds", (json_int_t)ours->rounds, "berth_ms",
+                  "median", ours->time.median, "p10", ours->time.low, "p90", ours->time.high, "peer_ms",
+                  "median", peer->time.median, "p10", peer->time.low, "p90", peer->time.high, "ratio",
+                  "median", ratio.median, "p10", ratio.low, "p90", ratio.high, "wanted", demand->wanted,
+                  "core_share", ours->core_share, "peer_core_share", peer->core_share, "gops",
+                  work->operations / ours->time.median * 1e-6, "limit_ms", floor->ms, "share_of_limit",
+                  floor->ms / ours->time.median));
+    if (demand->wanted > 0 && demand->model) { /* those of every model are judged together */
+        char what[96];
+        name_comparison(field, demand, shape, what, sizeof what);
+        target_record(run, &(struct target_figure){demand->target, what, ratio.median, TARGET_AT_LEAST,
+                                                   demand->wanted, peer->time.median / floor->ms});
+    }
 }
 
 static void print_row(struct target_run *run, const struct field *field, const struct demand *demand,
@@ -218,27 +267,14 @@ static void print_row(struct target_run *run, const struct field *field, const s
         printf("  %15s", "");
     printf(" %6.0f GOP/s %3.0f %% of the limit\n", rate, 100 * share);
     if (ours->core_share < 0.95 || peer->core_share < 0.95)
-        printf(
-            "       disturbed: other work left this core for %.0f %% of the time to berth, for %.0f %% to "
-            "the peer\n",
-            100 * ours->core_share, 100 * peer->core_share);
+        printf("       disturbed: other work left berth %.0f %% of the core, the peer %.0f %%\n",
+               100 * ours->core_share, 100 * peer->core_share);
     if (missed) {
         tell_bound(run, &floor, ours->time.median, peer->time.median, demand->wanted, bound, sizeof bound);
         printf("       %s\n", bound);
     }
     fflush(stdout);
-    json_array_append_new(
-        run->results,
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, "
-                  "s:{s:f,s:f,s:f}, s:f, s:f, s:f, s:f, s:f, s:f, s:s*}",
-                  "target", demand->target, "model", field->model, "batch", (json_int_t)shape.texts, "length",
-                  (json_int_t)shape.length, "threads", (json_int_t)1, "precision", slots[demand->ours].name,
-                  "peer", slots[demand->against].name, "rounds", (json_int_t)ours->rounds, "berth_ms",
-                  "median", ours->time.median, "p10", ours->time.low, "p90", ours->time.high, "peer_ms",
-                  "median", peer->time.median, "p10", peer->time.low, "p90", peer->time.high, "ratio",
-                  "median", ratio.median, "p10", ratio.low, "p90", ratio.high, "wanted", demand->wanted,
-                  "core_share", ours->core_share, "peer_core_share", peer->core_share, "gops", rate,
-                  "limit_ms", floor.ms, "share_of_limit", share, "bound", missed ? bound : NULL));
+    record_row(run, field, demand, shape, ours, peer, &work, &floor);
 }
 
 /* berth's time beside the machine's limit alone, where the peer is missing. */
@@ -247,29 +283,44 @@ static void print_alone(struct target_run *run, const struct field *field, const
 {
     const struct target_work work = target_model_work(field->berth[demand->ours], shape.texts, shape.length);
     const struct target_floor floor = target_floor(run, &work, slots[demand->ours].precision);
-    char what[160];
-    snprintf(what, sizeof what,
-             "%s %zu x %zu %s: %.3f ms (%.3f..%.3f), %.0f %% of the machine's limit; against %s",
-             field->model, shape.texts, shape.length, slots[demand->ours].name, ours->time.median,
-             ours->time.low, ours->time.high, 100 * floor.ms / ours->time.median,
-             slots[demand->against].name);
+    const struct target_spread *time = &ours->time;
+    char what[96];
+    printf("%-4s %-13s %2zu x %-3zu %-4s %9.3f (%.3f..%.3f)  alone %15s %6.0f GOP/s %3.0f %% of the limit\n",
+           demand->target, field->model, shape.texts, shape.length, slots[demand->ours].name, time->median,
+           time->low, time->high, "", work.operations / time->median * 1e-6, 100 * floor.ms / time->median);
+    json_array_append_new(
+        run->results,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:{s:f,s:f,s:f}, s:f, s:f}", "target", demand->target,
+                  "model", field->model, "batch", (json_int_t)shape.texts, "length", (json_int_t)shape.length,
+                  "threads", (json_int_t)1, "precision", slots[demand->ours].name, "rounds",
+                  (json_int_t)ours->rounds, "berth_ms", "median", time->median, "p10", time->low, "p90",
+                  time->high, "limit_ms", floor.ms, "share_of_limit", floor.ms / time->median));
+    name_comparison(field, demand, shape, what, sizeof what);
     target_missing(run, demand->target, what, field->why[demand->against]);
 }
 
 /* --- shapes -----------------------------------------------------------------------------------------------
  */
 
+/* False with the reason in field->why. */
 static bool prepare(struct field *field, enum slot slot, const struct target_batch *batch,
                     struct target_contestant *contestant)
 {
-    char why[PEER_WHY_SIZE];
     if (slot == WEIGHTS) {
         *contestant = (struct target_contestant){.run = run_read, .context = field};
     } else if (slot <= OURS_INT8) {
         field->ours[slot].batch = batch;
         *contestant = (struct target_contestant){.run = target_ours_run, .context = &field->ours[slot]};
+    } else if (slot == TORCH_BF16) {
+        if (!peer_torch_prepare(field->torch, batch->texts, batch->longest)) {
+            snprintf(field->why[slot], TARGET_WHY_SIZE, "PyTorch's process has ended");
+            return false;
+        }
+        *contestant =
+            (struct target_contestant){.run = peer_torch_run, .context = field->torch, .elsewhere = true};
     } else {
-        if (!peer_model_prepare(field->peer[slot], batch->ids, batch->offsets, batch->texts, why))
+        if (!peer_model_prepare(field->peer[slot], batch->ids, batch->offsets, batch->texts,
+                                field->why[slot]))
             return false;
         *contestant = (struct target_contestant){.run = target_peer_run, .context = field->peer[slot]};
     }
@@ -283,6 +334,7 @@ static bool measure_shape(struct target_run *run, struct field *field, struct sh
 {
     static struct target_batch batch;
     size_t count = 0;
+    target_pin(); /* for each shape anew: other work comes and goes */
     target_batch_fill(run, &batch, shape.texts, shape.length);
     for (enum slot slot = 0; slot < SLOTS; slot++) {
         place[slot] = SLOTS;
@@ -292,10 +344,9 @@ static bool measure_shape(struct target_run *run, struct field *field, struct sh
                 prepare(field, slot, &batch, &contestants[count]))
                 place[slot] = count++;
     }
-    target_pin(); /* for each shape anew: other work comes and goes */
     const bool huge = shape.texts * shape.length >= large.texts * large.length;
     return count == 0 ||
-           target_measure(run, contestants, count, run->quick ? 1 : 4, run->quick || huge ? 3 : 5);
+           target_measure(run, contestants, count, run->quick ? 1 : 3, run->quick || huge ? 3 : 5);
 }
 
 static void compare_shape(struct target_run *run, struct field *field, struct shape shape, double *fp32_ratio)
@@ -316,9 +367,8 @@ static void compare_shape(struct target_run *run, struct field *field, struct sh
         } else if (ours != SLOTS) {
             print_alone(run, field, demand, shape, &contestants[ours]);
         } else if (demand->wanted > 0) {
-            char what[120];
-            snprintf(what, sizeof what, "%s %zu x %zu %s against %s", field->model, shape.texts, shape.length,
-                     slots[demand->ours].name, slots[demand->against].name);
+            char what[96];
+            name_comparison(field, demand, shape, what, sizeof what);
             target_missing(run, demand->target, what, field->why[demand->ours]);
         }
     }
@@ -334,9 +384,9 @@ static void judge_fp32(struct target_run *run, const char *model, const double *
     for (size_t i = 1; i < count; i++)
         slowest = fmin(slowest, ratios[i]);
     snprintf(what, sizeof what, "%s fp32, slowest of %zu shapes against ONNX Runtime", model, count);
-    target_verdict(run, "T6", what, slowest, TARGET_AT_LEAST, 1, NULL);
+    target_verdict(run, &(struct target_figure){"T6", what, slowest, TARGET_AT_LEAST, 1, 0}, NULL);
     snprintf(what, sizeof what, "%s fp32, median shape against ONNX Runtime", model);
-    target_verdict(run, "T6", what, spread.median, TARGET_AT_LEAST, 1.2, NULL);
+    target_verdict(run, &(struct target_figure){"T6", what, spread.median, TARGET_AT_LEAST, 1.2, 0}, NULL);
 }
 
 static void compare_model(struct target_run *run, const char *model)

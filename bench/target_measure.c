@@ -142,52 +142,7 @@ bool target_measure(struct target_run *run, struct target_contestant *contestant
     for (size_t c = 0; c < count; c++) {
         contestants[c].rounds = round;
         contestants[c].time = target_spread(contestants[c].ms, round);
-        contestants[c].core_share = target_spread(shares[c], round).median;
+        contestants[c].core_share = contestants[c].elsewhere ? 1 : target_spread(shares[c], round).median;
     }
     return true;
-}
-
-bool target_wanted(const struct target_run *run, const char *target)
-{
-    const size_t size = strlen(target);
-    for (const char *at = run->only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, target, size) == 0 && (at[size] == 0 || at[size] == ','))
-            return true;
-    return !run->only;
-}
-
-/* How far a value is on its way: 1 or more is there. */
-static double reached(double value, enum target_sense sense, double wanted)
-{
-    return sense == TARGET_AT_LEAST ? value / wanted : wanted / value;
-}
-
-const char *target_word(double value, enum target_sense sense, double wanted)
-{
-    const double share = reached(value, sense, wanted);
-    return share >= 1 ? "met" : share >= 0.9 ? "a tie" : "MISSED";
-}
-
-void target_verdict(struct target_run *run, const char *target, const char *what, double value,
-                    enum target_sense sense, double wanted, const char *bound)
-{
-    const double share = reached(value, sense, wanted);
-    printf("%-4s %s: %.2f, target %s %.2f: %s", target, what, value,
-           sense == TARGET_AT_LEAST ? "at least" : "at most", wanted, target_word(value, sense, wanted));
-    if (share < 1)
-        printf(", %.1f %% short%s%s", (1 - share) * 100, bound ? "; " : "", bound ? bound : "");
-    printf("\n");
-    fflush(stdout);
-    json_array_append_new(
-        run->results, json_pack("{s:s, s:s, s:f, s:s, s:f, s:b, s:s*}", "target", target, "summary", what,
-                                "value", value, "sense", sense == TARGET_AT_LEAST ? "at least" : "at most",
-                                "wanted", wanted, "met", share >= 1, "bound", share < 1 ? bound : NULL));
-}
-
-void target_missing(struct target_run *run, const char *target, const char *what, const char *why)
-{
-    printf("%-4s %s: not available: %s\n", target, what, why);
-    fflush(stdout);
-    json_array_append_new(
-        run->results, json_pack("{s:s, s:s, s:s}", "target", target, "summary", what, "not_available", why));
 }

@@ -25,7 +25,9 @@ static void judge_size(struct target_run *run)
                        "strip is not here, or there is no program to strip");
         return;
     }
-    target_verdict(run, "T15", "the program, stripped, MB", (double)status.st_size * 1e-6, TARGET_AT_MOST, 5,
+    target_verdict(run,
+                   &(struct target_figure){"T15", "the program, stripped, MB", (double)status.st_size * 1e-6,
+                                           TARGET_AT_MOST, 5, 0},
                    NULL);
     unlink(stripped);
 }
@@ -57,10 +59,15 @@ static void judge_resident(struct target_run *run, const char *model)
         number(figures, "peak") * 1e-6);
     snprintf(bound, sizeof bound, "packed weights and the word embedding alone are %.1f MB",
              number(figures, "weight_bytes") * 1e-6);
-    target_verdict(run, "T15", "BERT-base int8 resident after the batches, MB", after * 1e-6, TARGET_AT_MOST,
-                   150, bound);
-    target_verdict(run, "T15", "resident at the end over resident after a tenth of the batches",
-                   after / early, TARGET_AT_MOST, 1.01, NULL);
+    target_verdict(run,
+                   &(struct target_figure){"T15", "BERT-base int8 resident after the batches, MB",
+                                           after * 1e-6, TARGET_AT_MOST, 150, 0},
+                   bound);
+    target_verdict(
+        run,
+        &(struct target_figure){"T15", "resident at the end over resident after a tenth of the batches",
+                                after / early, TARGET_AT_MOST, 1.01, 0},
+        NULL);
     json_object_set_new(figures, "target", json_string("T15"));
     json_array_append_new(run->results, figures);
 }

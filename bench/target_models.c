@@ -81,7 +81,8 @@ struct target_floor target_floor(const struct target_run *run, const struct targ
 {
     struct target_floor floor = {.format = format_of(precision)};
     const double read_rate = limit_read_rate(run->cpu.best, (size_t)work->weight_bytes);
-    floor.compute_ms = work->operations / run->limit[floor.format] * 1e-6;
+    const double rate = run->limit[floor.format];
+    floor.compute_ms = rate > 0 ? work->operations / rate * 1e-6 : 0; /* 0: not known */
     floor.memory_ms = read_rate > 0 ? work->weight_bytes / read_rate * 1e-6 : 0;
     floor.ms = floor.compute_ms > floor.memory_ms ? floor.compute_ms : floor.memory_ms;
     return floor;

@@ -25,7 +25,8 @@ static struct cost count_cost(const struct target_run *run, const struct product
 {
     const double m = (double)shape->m, n = (double)shape->n, k = (double)shape->k;
     const double element = (double)element_bytes(shape->format), weights = n * k * element;
-    const double compute_ms = 2 * m * n * k / run->limit[shape->format] * 1e-6;
+    const double rate = run->limit[shape->format];
+    const double compute_ms = rate > 0 ? 2 * m * n * k / rate * 1e-6 : 0; /* 0: not known */
     const double memory_ms = shape->copies > 1 ? weights / run->memory_rate * 1e-6 : 0;
     return (struct cost){2 * m * n * k, weights + m * k * element + m * n * sizeof(float),
                          compute_ms > memory_ms ? compute_ms : memory_ms};
@@ -105,8 +106,10 @@ void target_products(struct target_run *run)
         for (size_t r = 0; r < (run->quick ? 2 : 3); r++)
             for (size_t m = 0; m < 4; m++) {
                 target_pin();
-                compare_makers(
-                    run, (struct product_shape){rows[r], matrices[m][0], matrices[m][1], 1, format}, told);
+                compare_makers(run,
+                               (struct product_shape){
+                                   .m = rows[r], .n = matrices[m][0], .k = matrices[m][1], .format = format},
+                               told);
             }
     }
     target_unpin();

@@ -5,20 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "target.h"
 
-enum { PASSES = 3, TEXTS_MAX = 1024, BATCH = TARGET_TEXTS_MAX };
+enum { BATCH = TARGET_TEXTS_MAX, TEXTS_MAX = BATCH * TARGET_ROUNDS_MAX, LENGTHS = 513 };
 
 struct sentences {
     size_t count;
     struct berth_text text[TEXTS_MAX];
 };
 
-/* Tokens that were computed, and ms, of one pass over the sentences. */
+/* Both sides' times of one pass over the sentences, a round a batch; and how many of the sentences have each
+ * length. */
 struct pass {
+    struct target_contestant ours, peer;
     double ours_ms, peer_ms;
-    size_t tokens, padded;
+    size_t tokens, padded; /* computed by berth, by the peer */
+    size_t lengths[LENGTHS];
 };
 
 static bool read_sentences(const char *path, struct sentences *sentences, char why[TARGET_WHY_SIZE])
@@ -63,94 +67,106 @@ static bool tokenize(const struct berth_model *model, const struct berth_text *t
     return done;
 }
 
-static bool run_ours(struct berth_session *session, const struct berth_text *texts, size_t count,
-                     struct pass *pass)
+static bool run_ours(struct berth_session *session, const struct berth_text *texts, size_t count, double *ms)
 {
     struct berth_result results[BATCH];
     struct berth_error err;
     const uint64_t begun = berth_clock_ns();
-    if (berth_session_classify(session, texts, count, results, &err) != BERTH_OK)
-        return false;
-    pass->ours_ms += (double)(berth_clock_ns() - begun) * 1e-6;
-    return true;
+    const bool done = berth_session_classify(session, texts, count, results, &err) == BERTH_OK;
+    *ms = (double)(berth_clock_ns() - begun) * 1e-6;
+    return done;
 }
 
-static bool run_peer(struct peer_model *peer, const struct target_batch *batch, struct pass *pass)
+static bool run_peer(struct peer_model *peer, const struct target_batch *batch, double *ms)
 {
     char why[PEER_WHY_SIZE];
+    *ms = 0;
     if (!peer)
         return true;
     if (!peer_model_prepare(peer, batch->ids, batch->offsets, batch->texts, why))
         return false;
     const uint64_t begun = berth_clock_ns();
-    if (!peer_model_run(peer, NULL, why))
-        return false;
-    pass->peer_ms += (double)(berth_clock_ns() - begun) * 1e-6;
-    return true;
+    const bool done = peer_model_run(peer, NULL, why);
+    *ms = (double)(berth_clock_ns() - begun) * 1e-6;
+    return done;
 }
 
-/* One pass, batch by batch in turns, who is first changing by chance. */
+/* Batch by batch in turns, who is first changing by chance. */
 static bool run_pass(struct target_run *run, struct berth_session *session, struct peer_model *peer,
-                     const struct sentences *sentences, struct pass *pass)
+                     const struct berth_text *texts, size_t total, struct pass *pass)
 {
     static struct target_batch batch;
-    *pass = (struct pass){0};
-    for (size_t at = 0; at < sentences->count; at += BATCH) {
-        const struct berth_text *texts = sentences->text + at;
-        const size_t count = sentences->count - at < BATCH ? sentences->count - at : BATCH;
+    memset(pass, 0, sizeof *pass);
+    for (size_t at = 0, round = 0; at < total; at += BATCH, round++) {
+        const size_t count = berth_min(total - at, BATCH);
         const bool ours_first = berth_rng_below(&run->rng, 2) == 0;
-        if (!tokenize(berth_session_model(session), texts, count, &batch) ||
-            (ours_first && !run_ours(session, texts, count, pass)) || !run_peer(peer, &batch, pass) ||
-            (!ours_first && !run_ours(session, texts, count, pass)))
+        double *ours = &pass->ours.ms[round], *theirs = &pass->peer.ms[round];
+        if (!tokenize(berth_session_model(session), texts + at, count, &batch) ||
+            (ours_first && !run_ours(session, texts + at, count, ours)) || !run_peer(peer, &batch, theirs) ||
+            (!ours_first && !run_ours(session, texts + at, count, ours)))
             return false;
+        pass->ours_ms += *ours;
+        pass->peer_ms += *theirs;
+        pass->ours.rounds = pass->peer.rounds = round + 1;
         pass->tokens += batch.offsets[count];
         pass->padded += count * batch.longest;
+        for (size_t i = 0; i < count; i++)
+            pass->lengths[berth_min(batch.offsets[i + 1] - batch.offsets[i], LENGTHS - 1)]++;
     }
     return true;
 }
 
-static void judge(struct target_run *run, const struct sentences *sentences, const struct pass *passes,
-                  size_t count, const char *precision, const char *missing)
+/* The least time that the machine allows berth for one pass, in ms. */
+static double least_ms(const struct target_run *run, const struct berth_model *model, const struct pass *pass)
 {
-    double ours[PASSES], peer[PASSES], ratios[PASSES];
-    for (size_t p = 0; p < count; p++) {
-        ours[p] = passes[p].ours_ms;
-        peer[p] = passes[p].peer_ms;
-        ratios[p] = peer[p] / ours[p];
-    }
-    const struct target_spread mine = target_spread(ours, count), theirs = target_spread(peer, count),
-                               ratio = target_spread(ratios, count);
-    char what[320];
-    snprintf(what, sizeof what, "bert-base %s, %zu sentences, %zu tokens: %.0f ms (%.0f..%.0f), %.0f texts/s",
-             precision, sentences->count, passes[0].tokens, mine.median, mine.low, mine.high,
-             1e3 * (double)sentences->count / mine.median);
+    double operations = 0;
+    for (size_t length = 1; length < LENGTHS; length++)
+        if (pass->lengths[length] > 0)
+            operations += target_model_work(model, pass->lengths[length], length).operations;
+    return run->limit[LIMIT_INT8] > 0 ? operations / run->limit[LIMIT_INT8] * 1e-6 : 0; /* 0: not known */
+}
+
+static void judge(struct target_run *run, const struct berth_model *model, size_t texts,
+                  const struct pass *pass, const char *missing)
+{
+    const double limit_ms = least_ms(run, model, pass);
+    static const char what[] = "bert-base int8, SST-2 dev against ONNX Runtime int8";
+    char bound[200];
+    printf("     berth: %zu sentences, %zu tokens: %.0f ms, %.0f texts/s, %.0f %% of the machine's limit\n",
+           texts, pass->tokens, pass->ours_ms, 1e3 * (double)texts / pass->ours_ms,
+           100 * limit_ms / pass->ours_ms);
     if (*missing) {
         target_missing(run, "T8", what, missing);
         return;
     }
-    const size_t used = strlen(what);
-    snprintf(what + used, sizeof what - used,
-             "; ONNX Runtime int8 %.0f ms (%.0f..%.0f) for %zu tokens with padding; ratio (%.2f..%.2f)",
-             theirs.median, theirs.low, theirs.high, passes[0].padded, ratio.low, ratio.high);
-    target_verdict(run, "T8", what, ratio.median, TARGET_AT_LEAST, 8, NULL);
+    const struct target_spread ratio = target_ratio(&pass->ours, &pass->peer);
+    printf(
+        "     ONNX Runtime int8: %.0f ms for %zu tokens with padding; ratio (%.2f..%.2f) over the batches\n",
+        pass->peer_ms, pass->padded, ratio.low, ratio.high);
+    snprintf(bound, sizeof bound,
+             "the machine's limit for berth's operations, int8 at %.0f GOP/s, is %.0f ms, a ratio of %.2f",
+             run->limit[LIMIT_INT8], limit_ms, pass->peer_ms / limit_ms);
+    target_verdict(run,
+                   &(struct target_figure){"T8", what, pass->peer_ms / pass->ours_ms, TARGET_AT_LEAST, 8,
+                                           pass->peer_ms / limit_ms},
+                   bound);
+    json_array_append_new(
+        run->results, json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "target", "T8", "sentences",
+                                (json_int_t)texts, "tokens", (json_int_t)pass->tokens, "padded_tokens",
+                                (json_int_t)pass->padded, "berth_ms", pass->ours_ms, "peer_ms", pass->peer_ms,
+                                "limit_ms", limit_ms, "ratio_p10", ratio.low, "ratio_p90", ratio.high));
 }
 
-static void compare(struct target_run *run, const struct sentences *sentences, const char *vocab)
+static void compare(struct target_run *run, const struct berth_text *texts, size_t count, const char *vocab)
 {
+    static struct pass pass;
     char why[TARGET_WHY_SIZE] = "", missing[TARGET_WHY_SIZE] = "";
-    struct pass warm, passes[PASSES];
     struct berth_model *model = target_model_open("bert-base", BERTH_PRECISION_INT8, vocab, why);
     struct berth_session *session = target_session_new(model, 1, why);
     struct peer_model *peer = session ? target_peer_open(run, "bert-base", LIMIT_INT8, 1, missing) : NULL;
-    struct sentences first = {.count =
-                                  sentences->count < BATCH ? sentences->count : BATCH}; /* to warm up with */
-    memcpy(first.text, sentences->text, first.count * sizeof *first.text);
-    const size_t count = run->quick ? 1 : PASSES;
-    bool complete = session && run_pass(run, session, peer, &first, &warm);
-    for (size_t p = 0; p < count && complete; p++)
-        complete = run_pass(run, session, peer, sentences, &passes[p]);
-    if (complete)
-        judge(run, sentences, passes, count, "int8", missing);
+    if (session && run_pass(run, session, peer, texts, berth_min(count, BATCH), &pass) && /* warms up */
+        run_pass(run, session, peer, texts, count, &pass))
+        judge(run, model, count, &pass, missing);
     else
         target_missing(run, "T8", "bert-base int8", *why ? why : "a run failed");
     peer_model_close(peer);
@@ -173,10 +189,8 @@ void target_texts(struct target_run *run)
         target_missing(run, "T8", "SST-2 dev", why);
         return;
     }
-    if (run->quick && sentences.count > 4 * BATCH)
-        sentences.count = 4 * BATCH;
     target_pin();
-    compare(run, &sentences, vocab);
+    compare(run, sentences.text, run->quick ? berth_min(sentences.count, 4 * BATCH) : sentences.count, vocab);
     target_unpin();
     for (size_t i = 0; i < sentences.count; i++)
         free((char *)(uintptr_t)sentences.text[i].text); /* copied by read_sentences */

@@ -36,19 +36,20 @@ static bool compare_threads(struct target_run *run, const char *precision,
     contestants[0] = (struct target_contestant){.run = target_ours_run, .context = &one};
     contestants[1] = (struct target_contestant){.run = target_ours_run, .context = &two};
     contestants[2] = (struct target_contestant){.run = run_pair, .context = pair};
-    if (!target_measure(run, contestants, 3, run->quick ? 1 : 6, run->quick ? 3 : 4))
+    if (!target_measure(run, contestants, 3, run->quick ? 1 : 5, 3))
         return false;
     const struct target_spread gain = target_ratio(&contestants[1], &contestants[0]);
     const struct target_spread apart = target_ratio(&contestants[2], &contestants[0]);
-    char what[160], bound[160];
-    snprintf(what, sizeof what,
-             "bert-base %s %zu x %zu: %.1f ms on one thread, %.1f on two; ratio (%.2f..%.2f)", precision,
-             texts, length, contestants[0].time.median, contestants[1].time.median, gain.low, gain.high);
+    char what[96], bound[160];
+    printf("     %s %zu x %zu: %.1f ms on one thread, %.1f on two; ratio (%.2f..%.2f)\n", precision, texts,
+           length, contestants[0].time.median, contestants[1].time.median, gain.low, gain.high);
+    snprintf(what, sizeof what, "bert-base %s %zu x %zu, two threads over one", precision, texts, length);
     snprintf(
         bound, sizeof bound,
         "two independent sessions of one thread reach %.2f side by side, berth's two threads %.0f %% of that",
         2 * apart.median, 100 * gain.median / (2 * apart.median));
-    target_verdict(run, "T7", what, gain.median, TARGET_AT_LEAST, 1.9, bound);
+    target_verdict(
+        run, &(struct target_figure){"T7", what, gain.median, TARGET_AT_LEAST, 1.9, 2 * apart.median}, bound);
     json_array_append_new(
         run->results,
         json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "target", "T7", "model",

@@ -19,6 +19,7 @@
  *     1  classifying texts          4  labelled data and evaluation
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
+ *     7  fine-tuning                8  converting
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -72,8 +73,8 @@ struct berth_text {
 struct berth_result {
     const char *label;   /* name of the best label; NULL for regression */
     size_t label_id;     /* its index; 0 for regression */
-    float score;         /* probability of the best label; for regression, the value */
-    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the value */
+    float score;         /* probability of the best label; for regression, the value (the first of several) */
+    const float *scores; /* [labels] softmax, or sigmoid when multi-label; for regression, the values */
     const float *logits; /* [labels] */
     size_t labels;
     size_t tokens;  /* computed, special ones included */
@@ -113,7 +114,8 @@ struct berth_options {
     const char *isa;                /* never above "scalar", "avx2", "avx512", "vnni", "amx"; NULL: best */
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
-    bool tokenizer_only; /* open no weights: the model only tokenises */
+    const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
+    bool tokenizer_only;     /* open no weights: the model only tokenises */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
     void *log_context;
@@ -122,7 +124,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, or "random:PRESET". Loads, checks, packs: then ready. */
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+ * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
                                                   struct berth_error *err);
@@ -163,7 +166,7 @@ struct berth_model_info {
     const char *const *label_names; /* [labels] */
     const char *precision;          /* in force: "fp32" */
     const char *precision_reason;   /* why, and what of the model is in it */
-    const char *runtime;            /* "native" */
+    const char *runtime;            /* "native", "onnxruntime" */
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */
@@ -466,6 +469,41 @@ struct berth_finetune_report {
 /* Trains and writes a directory in Hugging Face's layout, train_log.jsonl, eval_log.jsonl and eval_results.json. */
 BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *options, struct berth_finetune_report *report,
                                            struct berth_error *err);
+
+/* ----------------------------------------------------------------------------------------------------------
+ * 8  Converting
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
+enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
+
+struct berth_convert_options {
+    enum berth_target_format format;
+    const char *output; /* a file; for safetensors a directory */
+    size_t opset;       /* of ONNX: 13 to 20; 0: 17 */
+    bool optimize;      /* fused operators */
+    bool contrib;       /* with optimize: ONNX Runtime's own operators too */
+    enum berth_quantization
+        quantization;        /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
+    const char *calibration; /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a
+                                text a line */
+    bool check;              /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    struct berth_options options; /* tokenizer, threads and ONNX Runtime's library, for the check */
+};
+
+/* What the check found. */
+struct berth_conversion {
+    bool checked;
+    size_t texts;
+    double difference; /* largest of the logits */
+    double allowed;
+    char runtime[48]; /* "ONNX Runtime 1.30.0" */
+};
+
+/* Converts MODEL. The output is written beside its name and renamed: whole or not at all. */
+BERTH_API enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
+                                          struct berth_conversion *conversion, struct berth_error *err);
 
 #ifdef __cplusplus
 }

@@ -88,6 +88,7 @@ int cli_bench(int argc, char **argv)
          "never above scalar, avx2, avx512, vnni or amx"},
         {"runtime", 0, "R", cli_read_runtime, &common.options.runtime,
          "native (default), cuda or onnxruntime"},
+        {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library, "ONNX Runtime's library"},
         CLI_HEADING("output"),
         {"json", 0, NULL, NULL, &json, "one JSON object with environment and results"},
         CLI_QUIET_FLAG(common),

@@ -27,7 +27,7 @@ int cli_eval(int argc, char **argv)
     bool json = false;
     const struct cli_flag flags[] = {
         CLI_HEADING("data"),
-        {"task", 0, "T", cli_read_string, &evaluation_options.task,
+        {"task", 0, "T", cli_read_task, &evaluation_options.task,
          "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
         {"data", 'd', "FILE", cli_read_string, &evaluation_options.data,
          "labelled texts in the task's own layout"},

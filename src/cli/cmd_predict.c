@@ -31,6 +31,7 @@ struct window {
     size_t used, capacity;
     struct {
         size_t text, text_size, pair, pair_size; /* offsets into bytes; pair SIZE_MAX: none */
+        size_t line;                             /* of the source, from 1 */
     } place[WINDOW_TEXTS];
     struct berth_text texts[WINDOW_TEXTS];
     struct berth_result results[WINDOW_TEXTS];
@@ -38,6 +39,7 @@ struct window {
 
 struct job {
     struct berth_session *session;
+    const char *source; /* of the texts, for messages */
     struct window *window;
     enum format format;
     FILE *out;
@@ -154,7 +156,7 @@ static bool add(struct window *window, const char *bytes, size_t size, size_t *o
     return true;
 }
 
-static enum berth_status collect(struct window *window, const struct berth_text *text,
+static enum berth_status collect(struct window *window, const struct berth_text *text, size_t line,
                                  struct berth_error *err)
 {
     size_t i = window->count, text_at, pair_at = SIZE_MAX;
@@ -168,6 +170,7 @@ static enum berth_status collect(struct window *window, const struct berth_text 
     window->place[i].text_size = text->size;
     window->place[i].pair = pair_at;
     window->place[i].pair_size = text->pair_size;
+    window->place[i].line = line;
     window->count++;
     return BERTH_OK;
 }
@@ -175,6 +178,20 @@ static enum berth_status collect(struct window *window, const struct berth_text 
 static bool is_full(const struct window *window)
 {
     return window->count == WINDOW_TEXTS || window->used >= WINDOW_BYTES;
+}
+
+/* After a window failed: each text by itself, up to the one at fault, which the message then names by its
+ * place.
+ */
+static enum berth_status classify_each(struct job *job, struct berth_error *err)
+{
+    struct window *window = job->window;
+    for (size_t i = 0; i < window->count; i++) {
+        if (berth_session_classify(job->session, &window->texts[i], 1, &window->results[0], err) != BERTH_OK)
+            return cli_place_error(err, job->source, window->place[i].line);
+        write_result(job, &window->texts[i], &window->results[0]);
+    }
+    return BERTH_OK;
 }
 
 static enum berth_status flush_window(struct job *job, struct berth_error *err)
@@ -188,8 +205,11 @@ static enum berth_status flush_window(struct job *job, struct berth_error *err)
     }
     enum berth_status status =
         berth_session_classify(job->session, window->texts, window->count, window->results, err);
-    for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
-        write_result(job, &window->texts[i], &window->results[i]);
+    if (status == BERTH_INVALID_ARGUMENT || status == BERTH_LIMIT)
+        status = classify_each(job, err);
+    else
+        for (size_t i = 0; i < window->count && status == BERTH_OK; i++)
+            write_result(job, &window->texts[i], &window->results[i]);
     window->count = window->used = 0;
     return status;
 }
@@ -205,7 +225,7 @@ static enum berth_status predict_reader(struct job *job, struct berth_reader *re
             return flush_window(job, &ignored) == BERTH_OK ? status : (*err = ignored, ignored.status);
         }
         if (!end)
-            status = collect(job->window, &record.text, err);
+            status = collect(job->window, &record.text, record.line, err);
         if (status != BERTH_OK)
             return status;
         bool waits = !end && !berth_reader_ready(reader);
@@ -228,7 +248,7 @@ static enum berth_status predict_arguments(struct job *job, char **texts, size_t
 {
     for (size_t i = 0; i < count; i++) {
         struct berth_text text = {texts[i], strlen(texts[i]), NULL, 0};
-        enum berth_status status = collect(job->window, &text, err);
+        enum berth_status status = collect(job->window, &text, i + 1, err);
         if (status == BERTH_OK && is_full(job->window))
             status = flush_window(job, err);
         if (status != BERTH_OK)
@@ -244,7 +264,9 @@ static int predict(const struct cli_common *common, const char *input, enum bert
     struct berth_error err;
     struct berth_model *model = NULL;
     struct berth_reader *reader = NULL;
-    struct job job = {.format = format, .window = calloc(1, sizeof *job.window)};
+    struct job job = {.source = count > 0 ? "arguments" : cli_source_name(input),
+                      .format = format,
+                      .window = calloc(1, sizeof *job.window)};
     struct cli_output output;
     int exit_status = CLI_FAILED;
     if (!job.window) {

@@ -10,12 +10,12 @@
 static bool parse_model_option(char *argument, struct berth_options *options, char *fault, size_t size)
 {
     const struct cli_flag known[] = {
-        {"precision", 0, NULL, cli_read_precision, &options->precision, NULL},
-        {"runtime", 0, NULL, cli_read_runtime, &options->runtime, NULL},
-        {"threads", 0, NULL, cli_read_positive, &options->threads, NULL},
-        {"max-length", 0, NULL, cli_read_positive, &options->max_length, NULL},
-        {"isa", 0, NULL, cli_read_string, &options->isa, NULL},
-        {"vocab", 0, NULL, cli_read_string, &options->vocab, NULL},
+        {"precision", 0, NULL, cli_read_precision, &options->precision, "fp32, bf16, int8 or auto"},
+        {"runtime", 0, NULL, cli_read_runtime, &options->runtime, "native, cuda or onnxruntime"},
+        {"threads", 0, NULL, cli_read_positive, &options->threads, "a number, 1 or more"},
+        {"max-length", 0, NULL, cli_read_positive, &options->max_length, "a number, 1 or more"},
+        {"isa", 0, NULL, cli_read_isa, &options->isa, "scalar, avx2, avx512, vnni or amx"},
+        {"vocab", 0, NULL, cli_read_string, &options->vocab, "a file"},
     };
     char *value = strchr(argument, '=');
     if (value)
@@ -25,13 +25,33 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
             continue;
         if (value && known[i].read(known[i].target, value))
             return true;
-        snprintf(fault, size, "'%s' is not a valid %s of a model", value ? value : "", argument);
+        snprintf(fault, size, "'%s' is not a valid %s of a model, which is %s", value ? value : "", argument,
+                 known[i].help);
         return false;
     }
     snprintf(fault, size,
-             "'%s' is not an option of a model: precision, runtime, threads, max-length, isa and vocab are",
+             "a model has no option '%s'; it has precision, runtime, threads, max-length, isa and vocab",
              argument);
     return false;
+}
+
+/* Where a model's own options begin: behind the longest path that exists and is followed by a comma or the
+ * end, because paths may hold commas; without one (random:PRESET) behind the first comma. Cuts the model off
+ * there; NULL: no options. */
+static char *cut_options(char *model)
+{
+    if (berth_path_present(model))
+        return NULL;
+    char *first = strchr(model, ','), *cut = strrchr(model, ',');
+    for (; cut && cut != first; cut = memrchr(model, ',', (size_t)(cut - model))) {
+        *cut = 0;
+        if (berth_path_present(model))
+            return cut + 1;
+        *cut = ',';
+    }
+    if (cut)
+        *cut++ = 0;
+    return cut;
 }
 
 /* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
@@ -40,15 +60,14 @@ static bool parse_model(char *argument, const struct berth_options *defaults,
                         struct berth_served_model *served, char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
-    char *rest = strchr(argument, ',');
-    if (rest)
-        *rest++ = 0;
-    char *equals = strchr(argument, '=');
-    if (equals) {
-        *equals = 0;
+    char *rest, *sign = argument + strcspn(argument, "=,");
+    if (*sign == '=') {
+        *sign = 0;
         served->name = argument;
-        served->model = equals + 1;
+        served->model = sign + 1;
+        rest = cut_options(sign + 1);
     } else { /* the folder's own name */
+        rest = cut_options(argument);
         served->model = argument;
         size_t length = strlen(argument);
         while (length > 1 && argument[length - 1] == '/')
@@ -104,7 +123,8 @@ int cli_serve(int argc, char **argv)
     const struct cli_flag flags[] = {
         CLI_HEADING("models"),
         {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
-         "a model to serve; its own options after commas: NAME=DIR,threads=2"},
+         "a model to serve; its own options after commas: NAME=DIR,threads=2 (behind the longest path that "
+         "exists)"},
         CLI_ENGINE_FLAGS(common),
         CLI_LENGTH_FLAG(common),
         CLI_VOCAB_FLAG(common),

@@ -86,7 +86,8 @@ static void clear_rows(struct rows *rows)
 
 /* With rows, keeps each text for later; without, writes it, `padded` tokens long at least. */
 static enum berth_status encode_all(const struct berth_model *model, struct berth_reader *reader,
-                                    struct rows *rows, size_t padded, FILE *out, struct berth_error *err)
+                                    const char *source, struct rows *rows, size_t padded, FILE *out,
+                                    struct berth_error *err)
 {
     struct berth_tokens tokens = {0};
     enum berth_status status = BERTH_OK;
@@ -97,9 +98,11 @@ static enum berth_status encode_all(const struct berth_model *model, struct bert
         if (status != BERTH_OK || end)
             break;
         status = berth_tokenize(model, &record.text, 0, &tokens, err);
-        if (status == BERTH_OK && rows)
+        if (status != BERTH_OK)
+            cli_place_error(err, source, record.line);
+        else if (rows)
             status = keep(rows, &tokens, err);
-        else if (status == BERTH_OK) {
+        else {
             write_row(out, model, tokens.ids, tokens.type_ids, tokens.size,
                       padded > tokens.size ? padded : tokens.size);
             if (!berth_reader_ready(reader))
@@ -111,13 +114,14 @@ static enum berth_status encode_all(const struct berth_model *model, struct bert
 }
 
 static enum berth_status tokenize_all(const struct berth_model *model, struct berth_reader *reader,
-                                      enum padding padding, FILE *out, struct berth_error *err)
+                                      const char *source, enum padding padding, FILE *out,
+                                      struct berth_error *err)
 {
     if (padding != PADDING_LONGEST)
-        return encode_all(model, reader, NULL,
+        return encode_all(model, reader, source, NULL,
                           padding == PADDING_MAX ? berth_model_get_info(model)->max_length : 0, out, err);
     struct rows rows = {0};
-    enum berth_status status = encode_all(model, reader, &rows, 0, out, err);
+    enum berth_status status = encode_all(model, reader, source, &rows, 0, out, err);
     for (size_t i = 0; i < rows.count && status == BERTH_OK; i++)
         write_row(out, model, rows.row[i].ids, rows.row[i].types, rows.row[i].size, rows.longest);
     clear_rows(&rows);
@@ -147,9 +151,10 @@ static int32_t *read_ids(const struct berth_record *line, const char *source, si
         return ids;
     free(ids);
     err->status = ids ? BERTH_FORMAT : BERTH_NO_MEMORY;
-    snprintf(err->message, sizeof err->message, "%s:%zu: %s", source, line->line,
+    snprintf(err->message, sizeof err->message, "%s",
              ids ? "a JSON list of token ids, or an object with \"ids\", is needed"
                  : "out of memory for the token ids");
+    cli_place_error(err, source, line->line);
     return NULL;
 }
 
@@ -167,13 +172,10 @@ static enum berth_status decode_all(const struct berth_model *model, struct bert
         char *text;
         if (!ids)
             return err->status;
-        struct berth_error fault;
-        status = berth_detokenize(model, ids, count, !keep_special, true, &text, &fault);
+        status = berth_detokenize(model, ids, count, !keep_special, true, &text, err);
         free(ids);
-        if (status != BERTH_OK) {
-            snprintf(err->message, sizeof err->message, "%s:%zu: %.900s", source, record.line, fault.message);
-            return err->status = status;
-        }
+        if (status != BERTH_OK)
+            return cli_place_error(err, source, record.line);
         fprintf(out, "%s\n", text);
         berth_memory_free(text);
         if (!berth_reader_ready(reader))
@@ -237,9 +239,8 @@ int cli_tokenize(int argc, char **argv)
         exit_status = cli_fail("tokenize", &err);
     else {
         enum berth_status status =
-            decode ? decode_all(model, reader, input && strcmp(input, "-") != 0 ? input : "standard input",
-                                keep_special, output.stream, &err)
-                   : tokenize_all(model, reader, padding, output.stream, &err);
+            decode ? decode_all(model, reader, cli_source_name(input), keep_special, output.stream, &err)
+                   : tokenize_all(model, reader, cli_source_name(input), padding, output.stream, &err);
         exit_status = cli_output_close(&output, "tokenize", status, &err);
     }
     berth_reader_close(reader);

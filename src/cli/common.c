@@ -2,7 +2,11 @@
 #include "cli/common.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_remark(void *context, enum berth_severity severity, const char *line)
 {
@@ -25,6 +29,32 @@ int cli_fail(const char *verb, const struct berth_error *err)
     return CLI_FAILED;
 }
 
+/* The file that a signal must not leave behind: a signal handler has nothing but globals. */
+static char unfinished[PATH_MAX];
+static atomic_bool is_unfinished;
+
+static void remove_unfinished(int signal_number)
+{
+    if (atomic_load(&is_unfinished))
+        unlink(unfinished);
+    raise(signal_number); /* once more, with the default action: SA_RESETHAND */
+}
+
+static void remove_on_signal(const char *path)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    if (!path || strlen(path) >= sizeof unfinished)
+        return;
+    strcpy(unfinished, path);
+    atomic_store(&is_unfinished, true);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct sigaction now, old;
+        now = (struct sigaction){.sa_handler = remove_unfinished, .sa_flags = (int)SA_RESETHAND};
+        if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL) /* nohup's stays */
+            sigaction(ends[i], &now, NULL);
+    }
+}
+
 enum berth_status cli_output_open(struct cli_output *output, const char *path, struct berth_error *err)
 {
     *output = (struct cli_output){.stream = stdout, .to_file = path && strcmp(path, "-") != 0};
@@ -32,6 +62,8 @@ enum berth_status cli_output_open(struct cli_output *output, const char *path, s
         return BERTH_OK;
     enum berth_status status = berth_atomic_open(path, &output->file, err);
     output->stream = output->file.stream;
+    if (status == BERTH_OK)
+        remove_on_signal(output->file.temporary);
     return status;
 }
 
@@ -49,7 +81,20 @@ int cli_output_close(struct cli_output *output, const char *verb, enum berth_sta
                      strerror(errno ? errno : EIO));
         }
     }
+    atomic_store(&is_unfinished, false);
     return status == BERTH_OK ? CLI_OK : cli_fail(verb, err);
+}
+
+enum berth_status cli_place_error(struct berth_error *err, const char *source, size_t line)
+{
+    struct berth_error bare = *err;
+    snprintf(err->message, sizeof err->message, "%s:%zu: %.900s", source, line, bare.message);
+    return err->status;
+}
+
+const char *cli_source_name(const char *input)
+{
+    return input && strcmp(input, "-") != 0 ? input : "standard input";
 }
 
 /* Bytes of the well-formed UTF-8 sequence at s, 0 when it is ill-formed. */

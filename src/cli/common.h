@@ -17,14 +17,15 @@ struct cli_common {
     bool quiet;
 };
 
-#define CLI_MODEL_FLAG(c)                                                    \
-    {                                                                        \
-        "model", 'm', "MODEL", cli_read_string, &(c).model,                  \
-            "model directory, or random:PRESET (bert-tiny ... electra-base)" \
+#define CLI_MODEL_FLAG(c)                                                                \
+    {                                                                                    \
+        "model", 'm', "MODEL", cli_read_string, &(c).model,                              \
+            "model directory, .onnx file, or random:PRESET (bert-tiny ... electra-base)" \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
     {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
         {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
+        {"ort-library", 0, "FILE", cli_read_string, &(c).options.ort_library, "ONNX Runtime's library"},      \
         {"threads",                                                                                           \
          't',                                                                                                 \
          "N",                                                                                                 \
@@ -32,8 +33,7 @@ struct cli_common {
          &(c).options.threads,                                                                                \
          "threads (default: what affinity and the container allow)"},                                         \
     {                                                                                                         \
-        "isa", 0, "LEVEL", cli_read_string, &(c).options.isa,                                                 \
-            "never above scalar, avx2, avx512, vnni or amx"                                                   \
+        "isa", 0, "LEVEL", cli_read_isa, &(c).options.isa, "never above scalar, avx2, avx512, vnni or amx"    \
     }
 #define CLI_LENGTH_FLAG(c)                                                \
     {                                                                     \
@@ -81,13 +81,20 @@ struct cli_output {
     bool to_file;
 };
 
-/* path NULL or "-": stdout. */
+/* path NULL or "-": stdout. A signal that ends the program removes the file that is not complete yet; one
+ * output at a time. */
 enum berth_status cli_output_open(struct cli_output *output, const char *path, struct berth_error *err);
 
 /* Flushes and, when all went well (`status` OK), commits; a write that failed is an error. Returns the exit
  * status. */
 int cli_output_close(struct cli_output *output, const char *verb, enum berth_status status,
                      struct berth_error *err);
+
+/* Errors of a stream say where: "SOURCE:LINE: " before the sentence. Returns the error's status. */
+enum berth_status cli_place_error(struct berth_error *err, const char *source, size_t line);
+
+/* What -i FILE is called in messages. */
+const char *cli_source_name(const char *input);
 
 /* Writes a JSON string with quotes; ill-formed UTF-8 becomes U+FFFD. */
 void cli_json_string(FILE *stream, const char *text, size_t size);

@@ -81,21 +81,39 @@ bool cli_read_runtime(void *target, const char *value)
     return berth_runtime_parse(value, target);
 }
 
+/* The place of value among the words; -1: it is none of them. */
+static int find_word(const char *value, const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], value) == 0)
+            return i;
+    return -1;
+}
+
 bool cli_read_layout(void *target, const char *value)
 {
-    static const struct {
-        const char *word;
-        enum berth_layout layout;
-    } words[] = {{"text", BERTH_LAYOUT_LINES},
-                 {"jsonl", BERTH_LAYOUT_JSONL},
-                 {"tsv", BERTH_LAYOUT_TSV},
-                 {"csv", BERTH_LAYOUT_CSV}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i].word, value) == 0) {
-            *(enum berth_layout *)target = words[i].layout;
-            return true;
-        }
-    return false;
+    static const char *const words[] = {"text", "jsonl", "tsv", "csv"};
+    static const enum berth_layout layouts[] = {BERTH_LAYOUT_LINES, BERTH_LAYOUT_JSONL, BERTH_LAYOUT_TSV,
+                                                BERTH_LAYOUT_CSV};
+    int found = find_word(value, words, 4);
+    if (found >= 0)
+        *(enum berth_layout *)target = layouts[found];
+    return found >= 0;
+}
+
+bool cli_read_isa(void *target, const char *value)
+{
+    static const char *const words[] = {"scalar", "avx2", "avx512", "vnni", "amx"};
+    *(const char **)target = value;
+    return find_word(value, words, sizeof words / sizeof *words) >= 0;
+}
+
+bool cli_read_task(void *target, const char *value)
+{
+    static const char *const words[] = {"cola", "sst2", "mrpc", "stsb", "qqp",  "mnli",
+                                        "qnli", "rte",  "wnli", "csv",  "jsonl"};
+    *(const char **)target = value;
+    return find_word(value, words, sizeof words / sizeof *words) >= 0;
 }
 
 bool cli_read_tokenizer_option(void *target, const char *value)
@@ -148,6 +166,8 @@ static void print_flag(const struct cli_flag *flag)
     snprintf(left, sizeof left, "  %4s--%s%s%s", flag->letter ? letter : "", flag->name,
              flag->argument ? " " : "", flag->argument ? flag->argument : "");
     printf("%-*s", HELP_FIRST, left);
+    if (strlen(left) >= HELP_FIRST) /* too long for its column: a line of its own */
+        printf("\n%*s", HELP_FIRST, "");
     print_wrapped(flag->help);
 }
 

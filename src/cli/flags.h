@@ -44,6 +44,8 @@ bool cli_read_sizes(void *target, const char *value);    /* struct cli_sizes, ea
 bool cli_read_precision(void *target, const char *value);
 bool cli_read_runtime(void *target, const char *value);
 bool cli_read_layout(void *target, const char *value);
+bool cli_read_isa(void *target, const char *value);              /* const char * */
+bool cli_read_task(void *target, const char *value);             /* const char * */
 bool cli_read_tokenizer_option(void *target, const char *value); /* struct berth_options, KEY=true|false */
 
 struct cli_verb {

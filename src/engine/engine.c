@@ -224,6 +224,9 @@ enum berth_status berth_engine_run(struct berth_engine *engine, const struct ber
         const struct berth_step *step = &plan->steps[i];
         if (!berth_step_runs(step, first_only) || !is_wanted(step, outputs))
             continue;
+        if (outputs->observe && step->kind == BERTH_STEP_LINEAR)
+            outputs->observe(outputs->observe_context, step, stage->slot[step->in],
+                             berth_plan_slot_rows(step->in, stage->tokens, batch->texts));
         uint64_t start = outputs->step_ns ? berth_clock_ns() : 0;
         berth_stage_run(stage, step);
         if (outputs->step_ns)

@@ -29,6 +29,10 @@ struct berth_outputs {
     float *first;      /* [texts, C]: last hidden state of the first token */
     float *tokens;     /* [tokens, C]: last hidden state */
     float *hidden;     /* [L + 1, tokens, C]: embedding output and every layer's (for tests and analysis) */
+    /* Called before each linear step with the rows that it reads, [rows, step->k], from the calling thread:
+     * for calibration. */
+    void (*observe)(void *context, const struct berth_step *step, const float *numbers, size_t rows);
+    void *observe_context;
     uint64_t *step_ns; /* [step_count]: the time each step of the plan took is added (for profiles) */
 };
 

@@ -4,16 +4,12 @@
 
 #include "base/buffer.h"
 #include "berth/berth.h"
+#include "formats/json_load.h"
 
 /* JSON has no NaN. */
 static bool put_number(json_t *object, const char *name, double value)
 {
     return json_object_set_new(object, name, isfinite(value) ? json_real(value) : json_null()) == 0;
-}
-
-static int append_json(const char *bytes, size_t size, void *buffer)
-{
-    return berth_buffer_append(buffer, bytes, size) ? 0 : -1;
 }
 
 char *berth_evaluation_json(const struct berth_evaluation *evaluation)
@@ -28,7 +24,7 @@ char *berth_evaluation_json(const struct berth_evaluation *evaluation)
         ok = put_number(object, evaluation->metric[i].name, evaluation->metric[i].value);
     ok = ok && put_number(object, "seconds", evaluation->seconds) &&
          json_object_set_new(object, "tokens", json_integer((json_int_t)evaluation->tokens)) == 0 &&
-         json_dump_callback(object, append_json, &text, JSON_REAL_PRECISION(17)) == 0;
+         berth_json_write(object, JSON_REAL_PRECISION(17), &text);
     json_decref(object);
     if (!ok)
         berth_buffer_clear(&text);

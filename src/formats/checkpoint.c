@@ -287,6 +287,30 @@ fail:
     return status;
 }
 
+enum berth_status berth_checkpoint_begin(const char *path, struct berth_checkpoint **checkpoint, struct berth_error *err)
+{
+    enum berth_status status;
+    BERTH_TRY(new_checkpoint(checkpoint, err));
+    struct berth_checkpoint *made = *checkpoint;
+    made->files = berth_calloc(1, sizeof *made->files);
+    if (made->files)
+        made->file_count = 1;
+    if (!made->files || !(made->files[0].path = berth_strdup(path))) {
+        status = berth_fail_memory(err, path, strlen(path));
+        goto fail;
+    }
+    return BERTH_OK;
+fail:
+    berth_checkpoint_close(*checkpoint);
+    *checkpoint = NULL;
+    return status;
+}
+
+enum berth_status berth_checkpoint_finish(struct berth_checkpoint *checkpoint, struct berth_error *err)
+{
+    return finish(checkpoint, err);
+}
+
 enum berth_status berth_checkpoint_open_file(const char *path, struct berth_checkpoint **checkpoint,
                                              struct berth_error *err)
 {

@@ -1,4 +1,4 @@
-/* checkpoint_build.h: a checkpoint while its readers fill it. Only checkpoint.c and the readers of weight
+/* checkpoint_build.h: a checkpoint while its readers fill it. Only checkpoint.c and those who make tensors of
  * files include this; everyone else sees formats/checkpoint.h. */
 #ifndef BERTH_FORMATS_CHECKPOINT_BUILD_H
 #define BERTH_FORMATS_CHECKPOINT_BUILD_H
@@ -20,6 +20,11 @@ enum berth_status berth_safetensors_read(struct berth_checkpoint *checkpoint,
                                          const struct berth_weight_file *file, struct berth_error *err);
 enum berth_status berth_torch_read(struct berth_checkpoint *checkpoint, const struct berth_weight_file *file,
                                    struct berth_error *err);
+
+/* For weights that are understood rather than read (ONNX): an empty checkpoint whose tensors messages will say to be of `path`; after the
+ * last tensor was added, finish makes it servable. */
+enum berth_status berth_checkpoint_begin(const char *path, struct berth_checkpoint **checkpoint, struct berth_error *err);
+enum berth_status berth_checkpoint_finish(struct berth_checkpoint *checkpoint, struct berth_error *err);
 
 /* Appends a tensor of the file being read. The name is copied from name[0, length) (tensor->name is not
  * looked at); `owned` (may be NULL) is memory behind tensor->data: taken on success, to be freed with the

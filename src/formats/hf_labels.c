@@ -94,8 +94,24 @@ static enum berth_status number_labels(const char *name, struct berth_config *co
     return BERTH_OK;
 }
 
-/* The reverse map is not used, but a file whose map is none is not what it says. */
-static enum berth_status check_reverse(const char *name, json_t *ids, struct berth_error *err)
+/* Whether the reverse map gives a label's name another id than id2label does. Names that id2label lacks say
+ * nothing: files keep LABEL_0 there from before their labels were named. */
+static bool contradicts(const struct berth_config *config, const char *label, json_int_t id)
+{
+    bool named = false;
+    for (size_t i = 0; i < config->labels; i++)
+        if (strcmp(config->label_names[i], label) == 0) {
+            if ((json_int_t)i == id)
+                return false;
+            named = true;
+        }
+    return named;
+}
+
+/* The reverse map is not used, but one that is none, or tells another order, means that nobody knows what the
+ * outputs are. */
+static enum berth_status check_reverse(const char *name, json_t *ids, const struct berth_config *config,
+                                       struct berth_error *err)
 {
     if (!ids || json_is_null(ids))
         return BERTH_OK;
@@ -107,6 +123,11 @@ static enum berth_status check_reverse(const char *name, json_t *ids, struct ber
     {
         if (!json_is_integer(value))
             return reject(name, "an id in label2id", value, "an integer is needed", err);
+        if (config->has_label_names && contradicts(config, key, json_integer_value(value)))
+            return berth_fail(err, BERTH_FORMAT,
+                              "%s: label2id gives '%.200s' the id %" JSON_INTEGER_FORMAT
+                              ", id2label another one; correct whichever is wrong",
+                              name, key, json_integer_value(value));
     }
     return BERTH_OK;
 }
@@ -133,7 +154,6 @@ enum berth_status berth_labels_read(const char *name, json_t *root, struct berth
     json_t *names = json_object_get(root, "id2label");
     size_t count;
     enum berth_status status;
-    BERTH_TRY(check_reverse(name, json_object_get(root, "label2id"), err));
     BERTH_TRY(read_count(name, root, &count, err));
     config->has_label_names = names && !json_is_null(names);
     if (config->has_label_names) {
@@ -149,6 +169,7 @@ enum berth_status berth_labels_read(const char *name, json_t *root, struct berth
     config->labels = count;
     BERTH_TRY(config->has_label_names ? name_labels(name, names, config, err)
                                       : number_labels(name, config, err));
+    BERTH_TRY(check_reverse(name, json_object_get(root, "label2id"), config, err));
     status = read_problem(name, root, config, err);
 fail:
     return status;

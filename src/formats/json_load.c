@@ -1,7 +1,7 @@
 /* json_load.c: one pass over the brackets, then jansson. */
 #include "formats/json_load.h"
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -65,4 +65,31 @@ char *berth_json_describe(const json_t *value, char *text, size_t size)
     if (need > size - sizeof more)
         memcpy(text + strlen(text), more, sizeof more);
     return text;
+}
+
+struct writing {
+    struct berth_buffer *buffer;
+    bool failed;
+};
+
+static int append(const char *bytes, size_t size, void *context)
+{
+    struct writing *writing = context;
+    writing->failed = writing->failed || !berth_buffer_append(writing->buffer, bytes, size);
+    return writing->failed ? -1 : 0;
+}
+
+bool berth_json_write(const json_t *value, size_t flags, struct berth_buffer *buffer)
+{
+    struct writing writing = {buffer, false};
+    return json_dump_callback(value, append, &writing, flags) == 0 && !writing.failed;
+}
+
+char *berth_json_dump(const json_t *value, size_t flags)
+{
+    struct berth_buffer text;
+    berth_buffer_init(&text, SIZE_MAX / 2);
+    if (!berth_json_write(value, flags, &text))
+        berth_buffer_clear(&text);
+    return text.data;
 }

@@ -3,10 +3,12 @@
 #ifndef BERTH_FORMATS_JSON_LOAD_H
 #define BERTH_FORMATS_JSON_LOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "berth/status.h"
 
 /* Values in one text, at most: a text of empty objects costs the parser a hundred times its own size. */
@@ -22,5 +24,12 @@ enum berth_status berth_json_load(const char *name, const char *text, size_t siz
 /* Writes a value as JSON into text of `size` bytes (at least 16), cut with "...", for messages. Returns text.
  */
 char *berth_json_describe(const json_t *value, char *text, size_t size);
+
+/* Appends a value as JSON; `flags` are jansson's. False when memory or the buffer's limit ran out: jansson's
+ * own result does not always tell, as it passes over some failures of its callback. */
+bool berth_json_write(const json_t *value, size_t flags, struct berth_buffer *buffer);
+
+/* The same as a string for berth_free(); NULL when memory ran out. */
+char *berth_json_dump(const json_t *value, size_t flags);
 
 #endif

@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/error.h"
+#include "base/json_text.h"
+#include "formats/json_load.h"
 #include "formats/lines.h"
 
 enum { VALUES_MAX = 1 << 16 }; /* of one line: jansson spends some hundred bytes on each */
@@ -95,60 +98,10 @@ static enum berth_status repair_utf8(struct berth_buffer *repaired, char **text,
         left -= bad;
         done = well_formed_prefix(from, left);
     }
-    return berth_fail(err, BERTH_LIMIT,
-                      "a line with ill-formed UTF-8 grows beyond what memory or the limit of %d MiB allows",
+    if (repaired->limit - repaired->size >= berth_max(done, 3)) /* the limit was not in the way */
+        return berth_fail_memory(err, "a line with ill-formed UTF-8", repaired->size + left);
+    return berth_fail(err, BERTH_LIMIT, "a line with ill-formed UTF-8 grows beyond the limit of %d MiB",
                       BERTH_LINE_MAX >> 20);
-}
-
-/* Value of four hexadecimal digits; -1: they are none. */
-static int hex4(const char *digits)
-{
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = digits[i];
-        int digit = c >= '0' && c <= '9'                 ? c - '0'
-                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                         : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-/* The escape at text[at] (a backslash): overwrites a lone surrogate by U+FFFD; returns the bytes to go on by.
- */
-static size_t fix_escape(char *text, size_t at, size_t size)
-{
-    if (size - at < 6 || text[at + 1] != 'u')
-        return 2;
-    int unit = hex4(text + at + 2);
-    if (unit < 0xd800 || unit > 0xdfff)
-        return 6;
-    if (unit < 0xdc00 && size - at >= 12 && text[at + 6] == '\\' && text[at + 7] == 'u') {
-        int low = hex4(text + at + 8);
-        if (low >= 0xdc00 && low <= 0xdfff)
-            return 12;
-    }
-    memcpy(text + at + 2, "fffd", 4);
-    return 6;
-}
-
-/* One pass over the line: escapes mended, values counted. False when there are too many of them. */
-static bool prepare(char *text, size_t size)
-{
-    bool inside = false;
-    size_t values = 0;
-    for (size_t i = 0; i < size;) {
-        if (text[i] == '\\' && inside) {
-            i += fix_escape(text, i, size);
-            continue;
-        }
-        inside ^= text[i] == '"';
-        values += !inside && (text[i] == ',' || text[i] == '[' || text[i] == '{');
-        i++;
-    }
-    return values <= VALUES_MAX;
 }
 
 static enum berth_status refuse_type(const char *key, const char *want, struct berth_error *err)
@@ -171,11 +124,6 @@ static enum berth_status read_text(const json_t *root, const char *key, bool req
     return BERTH_OK;
 }
 
-static int append_json(const char *bytes, size_t size, void *buffer)
-{
-    return berth_buffer_append(buffer, bytes, size) ? 0 : -1;
-}
-
 static enum berth_status read_label(struct berth_jsonl *jsonl, const char **label, struct berth_error *err)
 {
     const json_t *value = json_object_get(jsonl->root, jsonl->label);
@@ -190,7 +138,7 @@ static enum berth_status read_label(struct berth_jsonl *jsonl, const char **labe
     }
     jsonl->written.limit = BERTH_LINE_MAX;
     jsonl->written.size = 0;
-    if (json_dump_callback(value, append_json, &jsonl->written, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+    if (!berth_json_write(value, JSON_COMPACT | JSON_ENCODE_ANY, &jsonl->written))
         return berth_fail_memory(err, "a label", jsonl->written.size);
     *label = jsonl->written.data;
     return BERTH_OK;
@@ -204,7 +152,7 @@ enum berth_status berth_jsonl_parse(struct berth_jsonl *jsonl, char *line, size_
     enum berth_status status = repair_utf8(&jsonl->repaired, &line, &size, err);
     if (status != BERTH_OK)
         return status;
-    if (!prepare(line, size))
+    if (berth_json_text_mend(line, size) > VALUES_MAX)
         return berth_fail(err, BERTH_LIMIT, "more than %d JSON values in a line", VALUES_MAX);
     json_error_t problem;
     jsonl->root = json_loadb(line, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &problem);

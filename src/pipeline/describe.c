@@ -105,7 +105,7 @@ static bool plan_text(struct berth_buffer *out, const struct berth_plan *plan, s
     bool done =
         berth_buffer_format(out, "\nplan for one text of %zu tokens\n%-41s %-22s %-19s %-28s %8s %8s %10s\n",
                             length, "step", "kernel", "shape", "then", "weights", "between", "work");
-    done = done && berth_buffer_format(out, "%114s %8s %8s %10s\n", "", "MB", "MB", "Mop");
+    done = done && berth_buffer_format(out, "%113s %8s %8s %10s\n", "", "MB", "MB", "Mop");
     struct berth_step_cost total = {0};
     char shape[64], epilogue[64];
     for (size_t i = 0; i < plan->step_count && done; i++) {

@@ -11,22 +11,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/presets.h"
-
-/* The vocabulary that random models use when no other is given (builtin_vocab.txt). */
-extern const unsigned char berth_builtin_vocab[];
-extern const size_t berth_builtin_vocab_size;
-
-static const char random_prefix[] = "random:";
+#include "pipeline/source.h"
 
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool has_suffix(const char *text, const char *suffix)
-{
-    size_t n = strlen(text), m = strlen(suffix);
-    return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
 /* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
@@ -65,14 +54,14 @@ static bool is_hub_id(const char *name)
  * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
 {
-    if (has_prefix(name, random_prefix) || berth_directory_exists(name))
+    if (berth_source_is_random(name) || berth_directory_exists(name))
         return BERTH_OK;
+    if (berth_source_is_onnx(name))
+        return berth_path_present(name) ? BERTH_OK
+                                        : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
     if (has_prefix(name, "bundled:"))
         return berth_fail(err, BERTH_UNSUPPORTED,
                           "%s: this version ships no trained model yet; give a model directory", name);
-    if (has_suffix(name, ".onnx"))
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: this version cannot read ONNX files yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
     if (is_hub_id(name))
@@ -80,9 +69,10 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
                           "%s: no such directory, and this version cannot fetch a hub's model yet; download "
                           "it and give its directory",
                           name);
-    return berth_fail(
-        err, BERTH_NOT_FOUND,
-        "%s: no such directory; a model is a directory in Hugging Face's layout or random:PRESET", name);
+    return berth_fail(err, BERTH_NOT_FOUND,
+                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
+                      "or random:PRESET",
+                      name);
 }
 
 /* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
@@ -151,10 +141,15 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
 static enum berth_status check_runtime(struct berth_model *model, const struct berth_options *options,
                                        struct berth_error *err)
 {
-    if (options->runtime != BERTH_RUNTIME_DEFAULT && options->runtime != BERTH_RUNTIME_NATIVE)
+    if (options->runtime == BERTH_RUNTIME_CUDA)
         return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
                           berth_runtime_name(options->runtime));
     model->precision = options->precision;
+    bool bf16 = options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_AUTO;
+    if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME && bf16)
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "precision %s is berth's own; with ONNX Runtime use fp32 or int8",
+                          berth_precision_name(options->precision));
     return BERTH_OK;
 }
 
@@ -177,10 +172,14 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     };
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
-    if (has_prefix(model->name, random_prefix))
+    if (berth_source_is_random(model->name))
         return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
                                            berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
-    return berth_tokenizer_open(model->name, &wanted, &model->tokenizer, err);
+    char *folder = berth_source_folder(model->name);
+    enum berth_status status = folder ? berth_tokenizer_open(folder, &wanted, &model->tokenizer, err)
+                                      : berth_fail_memory(err, "a path", strlen(model->name));
+    berth_free(folder);
+    return status;
 }
 
 static enum berth_status open_plan(struct berth_model *model, struct berth_error *err)
@@ -189,17 +188,52 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
     struct berth_team *team = NULL;
     enum berth_status status;
     BERTH_TRY(berth_team_new(model->threads, &team, err));
-    if (has_prefix(model->name, random_prefix))
-        BERTH_TRY(berth_encoder_random(model->name + strlen(random_prefix), &encoder, err));
-    else
-        BERTH_TRY(berth_encoder_open(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
     };
+    model->parameters = encoder->parameters;
+    model->has_head = encoder->has_head;
     status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
 fail:
     berth_team_free(team);
+    return status;
+}
+
+/* ONNX Runtime: a .onnx file runs as it is; any other model is exported first, and its weights let go of. */
+static enum berth_status open_other(struct berth_model *model, const struct berth_options *options,
+                                    struct berth_error *err)
+{
+    bool quantized = model->precision == BERTH_PRECISION_INT8;
+    struct berth_encoder *encoder = NULL;
+    enum berth_status status;
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+             berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
+             : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
+                         : "the default");
+    if (berth_source_is_onnx(model->name)) {
+        if (options->precision != BERTH_PRECISION_DEFAULT)
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
+                              model->name);
+        char *folder = berth_source_folder(model->name);
+        status = folder ? berth_config_read(folder, &model->config, err)
+                        : berth_fail_memory(err, "a path", strlen(model->name));
+        berth_free(folder);
+        model->has_head = true;
+        return status == BERTH_OK
+                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err)
+                   : status;
+    }
+    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, &model->other, err));
+    model->parameters = encoder->parameters;
+    model->has_head = encoder->has_head;
+    model->config = encoder->config;
+    encoder->config = (struct berth_config){0};
+fail:
+    berth_encoder_free(encoder);
     return status;
 }
 
@@ -209,14 +243,17 @@ static enum berth_status read_config_if_any(struct berth_model *model, const str
                                             struct berth_error *err)
 {
     uint64_t seed;
-    if (has_prefix(model->name, random_prefix))
-        return berth_preset_config(model->name + strlen(random_prefix), &model->config, &seed, err);
-    char *path = berth_path_join(model->name, "config.json");
+    if (berth_source_is_random(model->name))
+        return berth_preset_config(berth_source_preset(model->name), &model->config, &seed, err);
+    char *folder = berth_source_folder(model->name),
+         *path = folder ? berth_path_join(folder, "config.json") : NULL;
+    enum berth_status status = BERTH_OK;
     if (!path)
-        return berth_fail_memory(err, "a path", strlen(model->name));
-    enum berth_status status =
-        berth_path_present(path) ? berth_config_read(model->name, &model->config, err) : BERTH_OK;
+        status = berth_fail_memory(err, "a path", strlen(model->name));
+    else if (berth_path_present(path))
+        status = berth_config_read(folder, &model->config, err);
     berth_free(path);
+    berth_free(folder);
     if (status == BERTH_UNSUPPORTED) {
         remark(model, options, "the model's length limit is not known: %s", err->message);
         status = BERTH_OK;
@@ -234,7 +271,8 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
 {
     const struct berth_config *config = berth_model_config(model);
     size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
-    if (model->plan && tokens > config->vocab_size)
+    bool runs = model->plan || model->other;
+    if (runs && tokens > config->vocab_size)
         return berth_fail(
             err, BERTH_FORMAT,
             "%s: the vocabulary has %zu tokens, the embedding only %zu rows; they do not belong together",
@@ -243,16 +281,16 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
     size_t own = berth_tokenizer_model_max_length(model->tokenizer);
     if (positions > 0 && (own == 0 || own > positions))
         own = positions;
-    if (model->plan && options->max_length > positions)
+    if (runs && options->max_length > positions)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens: this model has %zu positions", options->max_length,
                           positions);
-    if (model->plan && positions < 3)
+    if (runs && positions < 3)
         return berth_fail(err, BERTH_FORMAT,
                           "%s: max_position_embeddings %zu leaves no room for a text between [CLS] and [SEP]",
                           model->name, positions);
     model->max_length = options->max_length ? options->max_length : own;
-    if (model->plan && model->max_length < 2)
+    if (runs && model->max_length < 2)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a maximum length of %zu tokens has no room for [CLS] and [SEP]",
                           model->max_length);
@@ -272,7 +310,7 @@ static void fill_info(struct berth_model *model)
         .family = config->layers ? berth_family_name(config->family) : "",
         .activation = config->layers ? berth_activation_name(config->activation) : "",
         .problem = config->layers ? berth_problem_name(config->problem) : "",
-        .parameters = model->plan ? model->plan->encoder->parameters : 0,
+        .parameters = model->parameters,
         .layers = config->layers,
         .hidden_size = config->hidden_size,
         .embedding_size = config->embedding_size,
@@ -282,12 +320,12 @@ static void fill_info(struct berth_model *model)
         .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
         .max_positions = config->max_positions,
         .max_length = model->max_length,
-        .has_head = model->plan && model->plan->encoder->has_head,
+        .has_head = model->has_head,
         .labels = config->labels,
         .label_names = (const char *const *)config->label_names,
         .precision = berth_precision_name(model->precision),
         .precision_reason = model->precision_reason,
-        .runtime = "native",
+        .runtime = berth_runtime_name(model->other ? BERTH_RUNTIME_ONNXRUNTIME : BERTH_RUNTIME_NATIVE),
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
         .cpu = model->cpu.model,
@@ -333,7 +371,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (options->tokenizer_only)
         BERTH_TRY(read_config_if_any(model, options, err));
     else
-        BERTH_TRY(open_plan(model, err));
+        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err)
+                                                                : open_plan(model, err));
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
     const struct berth_config *config = berth_model_config(model);
@@ -353,6 +392,7 @@ void berth_model_free(struct berth_model *model)
     if (!model)
         return;
     berth_plan_free(model->plan);
+    berth_ort_model_free(model->other);
     berth_config_clear(&model->config);
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)

@@ -7,6 +7,7 @@
 #include "berth/berth.h"
 #include "engine/engine.h"
 #include "formats/hf_config.h"
+#include "pipeline/ort_model.h"
 #include "plan/plan.h"
 #include "text/tokenizer.h"
 
@@ -19,13 +20,16 @@ struct berth_model {
     enum berth_precision precision; /* in force */
     char precision_reason[120];
     struct berth_tokenizer *tokenizer;
-    struct berth_plan *plan;    /* NULL: opened to tokenise only */
-    struct berth_config config; /* of a model opened to tokenise only, when it has one */
-    size_t threads;             /* of a session, unless it says otherwise */
+    struct berth_plan *plan;       /* NULL: opened to tokenise only, or for another runtime */
+    struct berth_ort_model *other; /* ONNX Runtime's, when that is the runtime */
+    struct berth_config config;    /* of a model without a plan, when it has one */
+    size_t threads;                /* of a session, unless it says otherwise */
     char threads_reason[160];
     size_t max_length; /* tokens of a text; 0: no limit (tokenising only) */
     size_t max_batch_tokens;
     char *remarks[BERTH_REMARKS_MAX + 1]; /* owned, NULL-terminated */
+    bool has_head;
+    size_t parameters;
     struct berth_model_info info;
 };
 

@@ -12,7 +12,8 @@
 struct berth_session {
     const struct berth_model *model;
     struct berth_engine *engine;
-    size_t max_tokens, max_texts; /* of one engine run */
+    struct berth_ort_session *other; /* instead of an engine */
+    size_t max_tokens, max_texts;    /* of one engine run */
     size_t labels;
     /* the batch being packed */
     int32_t *ids;      /* [max_tokens] */
@@ -32,7 +33,7 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
                                     struct berth_session **out, struct berth_error *err)
 {
     *out = NULL;
-    if (!model->plan)
+    if (!model->plan && !model->other)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s was opened to tokenise only", model->name);
     if (!model->info.has_head)
         return berth_fail(
@@ -57,8 +58,11 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
         status = berth_fail_memory(err, "a session", session->max_tokens * 5 + session->max_texts * 8);
         goto fail;
     }
-    BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts,
-                               &session->engine, err));
+    if (model->other)
+        BERTH_TRY(berth_ort_model_session(model->other, threads, &session->other, err));
+    else
+        BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts,
+                                   &session->engine, err));
     *out = session;
     return BERTH_OK;
 fail:
@@ -71,6 +75,7 @@ void berth_session_free(struct berth_session *session)
     if (!session)
         return;
     berth_engine_free(session->engine);
+    berth_ort_session_close(session->other);
     berth_encoding_clear(&session->encoding);
     berth_free(session->ids);
     berth_free(session->type_ids);
@@ -131,7 +136,11 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
                                 .type_ids = session->type_ids};
     struct berth_outputs outputs = {.logits = logits};
     uint64_t started = berth_clock_ns();
-    enum berth_status status = berth_engine_run(session->engine, &batch, &outputs, err);
+    enum berth_status status =
+        session->other
+            ? berth_ort_model_run(session->other, session->ids, session->type_ids, session->offsets,
+                                  session->texts, session->labels, session->max_tokens, logits, err)
+            : berth_engine_run(session->engine, &batch, &outputs, err);
     session->timing.compute_ns += berth_clock_ns() - started;
     if (status != BERTH_OK)
         return status;

@@ -1,9 +1,10 @@
 /* deadlines.c: a list of connections with a moment each, and the thread that looks at it. */
 #include "serve/deadlines.h"
 
+#include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -15,7 +16,8 @@
 struct berth_watch {
     struct berth_watch *next, *previous;
     int socket;
-    uint64_t late; /* ns of the clock; UINT64_MAX: never */
+    uint64_t late;        /* ns of the clock; UINT64_MAX: never */
+    const char *farewell; /* sent before the cut; NULL: nothing */
 };
 
 struct berth_deadlines {
@@ -31,7 +33,10 @@ static void cut_late(struct berth_deadlines *deadlines)
 {
     uint64_t now = berth_clock_ns();
     for (struct berth_watch *watch = deadlines->first; watch; watch = watch->next)
-        if (now >= watch->late) {
+        if (now >= watch->late) { /* under the lock: whoever answers the request first begins another step */
+            if (watch->farewell)
+                (void)send(watch->socket, watch->farewell, strlen(watch->farewell),
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
             shutdown(watch->socket, SHUT_RDWR); /* the event loop sees the end of the stream and closes */
             watch->late = UINT64_MAX;
         }
@@ -117,23 +122,31 @@ struct berth_watch *berth_deadlines_watch(struct berth_deadlines *deadlines, int
     return watch;
 }
 
-static void set_late(struct berth_deadlines *deadlines, struct berth_watch *watch, uint64_t late)
+static void set_late(struct berth_deadlines *deadlines, struct berth_watch *watch, uint64_t late,
+                     const char *farewell)
 {
     if (!watch)
         return;
     pthread_mutex_lock(&deadlines->lock);
     watch->late = late;
+    watch->farewell = farewell;
     pthread_mutex_unlock(&deadlines->lock);
 }
 
-void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch *watch)
+void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch *watch, const char *farewell)
 {
-    set_late(deadlines, watch, berth_clock_ns() + deadlines->timeout_ns);
+    set_late(deadlines, watch, berth_clock_ns() + deadlines->timeout_ns, farewell);
 }
 
 void berth_deadlines_pause(struct berth_deadlines *deadlines, struct berth_watch *watch)
 {
-    set_late(deadlines, watch, UINT64_MAX);
+    set_late(deadlines, watch, UINT64_MAX, NULL);
+}
+
+bool berth_deadlines_gone(const struct berth_watch *watch)
+{
+    struct pollfd client = {.fd = watch ? watch->socket : -1, .events = POLLRDHUP};
+    return poll(&client, 1, 0) == 1 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 void berth_deadlines_forget(struct berth_deadlines *deadlines, struct berth_watch *watch)

@@ -5,6 +5,7 @@
 #ifndef BERTH_SERVE_DEADLINES_H
 #define BERTH_SERVE_DEADLINES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "berth/status.h"
@@ -21,9 +22,14 @@ void berth_deadlines_free(struct berth_deadlines *deadlines); /* joins; NULL is 
 /* Begins to watch a socket, its first step begun; NULL when memory ran out. The rest accepts a NULL watch. */
 struct berth_watch *berth_deadlines_watch(struct berth_deadlines *deadlines, int socket);
 
-/* A new step begins now / no step is the client's to take. */
-void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch *watch);
+/* A new step begins now; a client that is late with it is sent `farewell` (static storage; NULL: nothing), as
+ * far as its socket takes it at once. / No step is the client's to take. */
+void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch *watch,
+                           const char *farewell);
 void berth_deadlines_pause(struct berth_deadlines *deadlines, struct berth_watch *watch);
+
+/* Whether the client has closed its side. */
+bool berth_deadlines_gone(const struct berth_watch *watch);
 
 /* Before the socket is closed: after it, its number may name another one. */
 void berth_deadlines_forget(struct berth_deadlines *deadlines, struct berth_watch *watch);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -37,13 +38,18 @@ void berth_request_on_connection(void *context, struct MHD_Connection *connectio
         *watch = berth_deadlines_watch(server->deadlines, info->connect_fd);
 }
 
+static const char late_request[] =
+    "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: 93\r\n"
+    "Connection: close\r\n\r\n"
+    "{\"error\": \"the request did not arrive within --request-timeout-ms\", \"error_type\": \"Timeout\"}\n";
+
 /* The request line is there: from now on headers and body have their time. The result is the request: none
  * yet. */
 void *berth_request_on_line(void *context, const char *uri, struct MHD_Connection *connection)
 {
     (void)uri;
     struct berth_server *server = context;
-    berth_deadlines_begin(server->deadlines, watch_of(connection));
+    berth_deadlines_begin(server->deadlines, watch_of(connection), late_request);
     return NULL;
 }
 
@@ -53,13 +59,42 @@ static void refuse_large(struct berth_request *request)
                       request->server->max_body_bytes);
 }
 
+struct lengths {
+    const char *first;
+    bool differ;
+};
+
+static enum MHD_Result compare_length(void *context, enum MHD_ValueKind kind, const char *key,
+                                      const char *value)
+{
+    (void)kind;
+    struct lengths *lengths = context;
+    if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        if (!lengths->first)
+            lengths->first = value;
+        lengths->differ |= strcmp(lengths->first, value) != 0;
+    }
+    return MHD_YES;
+}
+
+/* Where one reader of the bytes sees a body, another might see the next request. */
+static bool lengths_differ(struct MHD_Connection *connection)
+{
+    struct lengths lengths = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, compare_length, &lengths);
+    return lengths.differ;
+}
+
 /* With the headers there: finds out what can be refused without the body. */
 static void check_headers(struct berth_request *request, const char *method, const char *path)
 {
     struct berth_server *server = request->server;
     request->route = berth_route_find(method, path, &request->reply);
     const char *length = header(request->connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (atomic_load(&server->draining))
+    if (lengths_differ(request->connection)) {
+        berth_reply_error(&request->reply, 400, "two headers Content-Length differ");
+        request->last = true;
+    } else if (atomic_load(&server->draining))
         berth_reply_error(&request->reply, 503, "the server is stopping");
     else if (request->route && length && strtoull(length, NULL, 10) > server->max_body_bytes)
         refuse_large(request);
@@ -110,7 +145,7 @@ static struct MHD_Response *make_response(struct berth_request *request)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     if (reply->status == 429 || reply->status == 503)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    if (atomic_load(&request->server->draining))
+    if (request->last || atomic_load(&request->server->draining))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
 }
@@ -122,7 +157,7 @@ static enum MHD_Result send_reply(struct berth_request *request)
         request->server->waiting--;
     }
     release_body(request);
-    berth_deadlines_begin(request->server->deadlines, request->watch);
+    berth_deadlines_begin(request->server->deadlines, request->watch, NULL);
     struct MHD_Response *response = make_response(request);
     if (!response)
         return MHD_NO;
@@ -159,12 +194,23 @@ void berth_request_on_end(void *context, struct MHD_Connection *connection, void
         server->waiting--;
     release_body(request);
     berth_reply_clear(&request->reply);
-    berth_deadlines_begin(server->deadlines, request->watch);
+    berth_deadlines_begin(server->deadlines, request->watch, NULL);
+    bool complete = request->complete;
     berth_free(request);
     pthread_mutex_lock(&server->lock);
-    if (--server->active == 0)
-        pthread_cond_signal(&server->quiet);
+    server->active--;
+    server->complete -= complete;
+    pthread_cond_signal(&server->quiet);
     pthread_mutex_unlock(&server->lock);
+}
+
+/* From now on a stop waits for it. */
+static void count_complete(struct berth_request *request)
+{
+    request->complete = true;
+    pthread_mutex_lock(&request->server->lock);
+    request->server->complete++;
+    pthread_mutex_unlock(&request->server->lock);
 }
 
 /* Called first with the headers, then with each piece of the body, then without data (*size 0), and once more
@@ -181,7 +227,7 @@ enum MHD_Result berth_request_on_data(void *context, struct MHD_Connection *conn
             return MHD_NO;
         check_headers(request, method, url);
         bool body_is_held_back = header(connection, MHD_HTTP_HEADER_EXPECT) != NULL;
-        return request->reply.status && body_is_held_back ? send_reply(request) : MHD_YES;
+        return request->reply.status && (body_is_held_back || request->last) ? send_reply(request) : MHD_YES;
     }
     if (*size > 0) {
         take_data(request, data, *size);
@@ -191,6 +237,7 @@ enum MHD_Result berth_request_on_data(void *context, struct MHD_Connection *conn
     if (request->deferred || request->reply.status)
         return send_reply(request);
     request->received_ns = berth_clock_ns();
+    count_complete(request);
     request->route->handle(request);
     return request->deferred ? MHD_YES : send_reply(request);
 }
@@ -231,6 +278,10 @@ bool berth_request_overdue(struct berth_request *request)
 {
     if (berth_request_abandoned(request))
         return true;
+    if (berth_deadlines_gone(request->watch)) {
+        berth_reply_error(&request->reply, 503, "the client has gone");
+        return true;
+    }
     uint64_t waited = berth_clock_ns() - request->received_ns;
     if (waited <= request->server->timeout_ns)
         return false;

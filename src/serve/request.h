@@ -30,6 +30,8 @@ struct berth_request {
     size_t threads;            /* that it asks for, 0: none named; for handlers */
     bool quantised;            /* /set_model: at int8 */
     bool deferred;             /* counted among the waiting */
+    bool complete;             /* the body is there; counted */
+    bool last;                 /* the connection cannot be read further */
     uint64_t received_ns;      /* when the body was complete */
 };
 
@@ -47,7 +49,8 @@ void berth_request_finish(struct berth_request *request);
  * between pieces of long work. */
 bool berth_request_abandoned(struct berth_request *request);
 
-/* The same, or true when the request waited longer than the server's timeout. Ask before the work begins. */
+/* The same, or true when the request waited longer than the server's timeout or its client has closed its
+ * side. Ask before the work begins. */
 bool berth_request_overdue(struct berth_request *request);
 
 /* Copies a value of the query string; false when absent. NULs become '?', a value longer than the array is

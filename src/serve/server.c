@@ -23,6 +23,7 @@ enum {
     DEFAULT_TIMEOUT = 30000, /* ms */
     HELD_BODIES = 32,        /* largest bodies held at once */
     IDLE_DESCRIPTORS = 64,   /* file descriptors left to the rest of the process */
+    LAST_BODIES = 500,       /* ms for bodies that are on their way when a stop begins */
     LAST_ANSWERS = 1000,     /* ms for the answers to what a stop abandoned */
 };
 
@@ -114,14 +115,14 @@ unsigned berth_server_port(const struct berth_server *server)
     return server->port;
 }
 
-/* Until no request is left, for at most `limit_ns`. */
-static void wait_until_quiet(struct berth_server *server, uint64_t limit_ns)
+/* Until `count` of the requests is 0, for at most `limit_ms`. */
+static void wait_until_none(struct berth_server *server, const size_t *count, uint64_t limit_ms)
 {
-    uint64_t until = berth_clock_ns() + limit_ns;
+    uint64_t until = berth_clock_ns() + limit_ms * 1000000u;
     struct timespec moment = {.tv_sec = (time_t)(until / 1000000000u),
                               .tv_nsec = (long)(until % 1000000000u)};
     pthread_mutex_lock(&server->lock);
-    while (server->active > 0)
+    while (*count > 0)
         if (pthread_cond_timedwait(&server->quiet, &server->lock, &moment) == ETIMEDOUT)
             break;
     pthread_mutex_unlock(&server->lock);
@@ -136,7 +137,8 @@ void berth_server_stop(struct berth_server *server)
         int fd = MHD_quiesce_daemon(server->daemon);
         if (fd != MHD_INVALID_SOCKET)
             close(fd);
-        wait_until_quiet(server, server->timeout_ns);
+        wait_until_none(server, &server->active, LAST_BODIES);
+        wait_until_none(server, &server->complete, server->timeout_ns / 1000000u);
         atomic_store(&server->abandon, true);
     }
     /* The workers go first: each suspended connection is resumed by one, and the loop must not end before
@@ -144,7 +146,7 @@ void berth_server_stop(struct berth_server *server)
     berth_worker_stop(server->control);
     berth_registry_stop(server->registry);
     if (server->daemon) {
-        wait_until_quiet(server, (uint64_t)LAST_ANSWERS * 1000000u);
+        wait_until_none(server, &server->complete, LAST_ANSWERS);
         MHD_stop_daemon(server->daemon);
     }
     berth_deadlines_free(server->deadlines);

@@ -34,9 +34,10 @@ struct berth_server {
     _Atomic bool draining;               /* refuses new requests */
     _Atomic bool abandon;                /* and no longer computes those that wait */
 
-    pthread_mutex_t lock; /* of `active` */
-    pthread_cond_t quiet; /* active became 0 */
+    pthread_mutex_t lock; /* of the counts */
+    pthread_cond_t quiet; /* a request ended */
     size_t active;        /* requests between begin and end */
+    size_t complete;      /* those of them whose body has arrived */
 };
 
 #endif

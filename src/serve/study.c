@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/json_text.h"
 #include "serve/handlers.h"
 
 /* Texts classified together: small enough that a stopping server soon gets a word in, large enough to keep it
@@ -96,7 +97,11 @@ void berth_handle_set_model(struct berth_request *request)
 static json_t *read_texts(struct berth_request *request)
 {
     json_error_t fault;
-    const char *body = request->body.data ? request->body.data : "";
+    const char *body = "";
+    if (request->body.data) {
+        berth_json_text_mend(request->body.data, request->body.size);
+        body = request->body.data;
+    }
     json_t *texts = json_loadb(body, request->body.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
     if (!texts) {
         berth_reply_error(&request->reply, 400, "the body is not JSON: line %d: %s", fault.line, fault.text);

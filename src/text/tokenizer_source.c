@@ -327,15 +327,22 @@ static enum berth_status read_added_decoder(struct berth_tokenizer_source *sourc
     return BERTH_OK;
 }
 
-static void read_max_length(struct berth_tokenizer_source *source, const json_t *root)
+static enum berth_status read_max_length(struct berth_tokenizer_source *source, const json_t *root,
+                                         const char *path, struct berth_error *err)
 {
-    const json_t *limit = json_object_get(root, "model_max_length");
+    const char *key = "model_max_length";
+    const json_t *limit = json_object_get(root, key);
     if (!limit)
-        limit = json_object_get(root, "max_len"); /* its name until 2020 */
+        limit = json_object_get(root, key = "max_len"); /* its name until 2020 */
+    if (!limit || json_is_null(limit))
+        return BERTH_OK;
     const double tokens = json_is_number(limit) ? json_number_value(limit) : 0;
-    if (tokens >= 1 && tokens < 1e9 &&
-        source->options.model_max_length == 0) /* "no limit" is written as 10^30 */
+    if (!(tokens >= 1) || tokens != floor(tokens))
+        return berth_fail(err, BERTH_FORMAT, "%s: '%s' must be a whole number of tokens, 1 or more", path,
+                          key);
+    if (tokens < 1e9 && source->options.model_max_length == 0) /* "no limit" is written as 10^30 */
         source->options.model_max_length = (size_t)tokens;
+    return BERTH_OK;
 }
 
 enum berth_status berth_tokenizer_read_config(struct berth_tokenizer_source *source, const char *path,
@@ -355,7 +362,7 @@ enum berth_status berth_tokenizer_read_config(struct berth_tokenizer_source *sou
                                           &options->tokenize_chinese_chars, err));
     BERTH_TRY(read_specials(source, root, path, err));
     BERTH_TRY(read_added_decoder(source, json_object_get(root, "added_tokens_decoder"), path, err));
-    read_max_length(source, root);
+    BERTH_TRY(read_max_length(source, root, path, err));
 fail:
     json_decref(root);
     return status;

@@ -7,11 +7,11 @@ model=random:bert-tiny
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
 expect 2 "not part of version" "$berth" recommend x
-for verb in tokenize predict eval info serve bench; do
+for verb in tokenize predict eval info serve bench convert finetune; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
-    for option in $(grep -o -- '--[a-z-]*' "$work/out" | sort -u); do # the manual page knows it too
+    for option in $(grep -oE -- '--[a-z][a-z0-9-]*' "$work/out" | sort -u); do # the manual page knows it too
         sed 's/\\-/-/g' "$source_folder/docs/man/berth.1" | grep -qF -e "fB$option\\f" || fail "$option of $verb is not in the manual page"
     done
     if [ -w /dev/full ]; then
@@ -27,16 +27,26 @@ expect 2 "needs a value" "$berth" predict -m
 expect 2 "not a valid" "$berth" predict -m $model --threads 0 x
 expect 2 "not a valid" "$berth" predict -m $model --max-length -5 x
 expect 2 "not from both" "$berth" predict -m $model -i f x
-refused "unknown instruction set" "$berth" predict -m $model --isa sse x
+expect 2 "'sse' is not a valid LEVEL: never above scalar, avx2, avx512, vnni or amx" "$berth" predict -m $model --isa sse x
+expect 2 "'nonsense' is not a valid T: cola sst2" "$berth" eval -m $model --task nonsense --data x
+for task in cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl; do
+    refused "" "$berth" eval -m $model --task $task --data /nonexistent
+done
+expect 2 "'xml' is not a valid F: text" "$berth" predict -m $model --input-format xml x
 refused "runtime cuda is not part of this version" "$berth" predict -m $model --runtime cuda x
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
 refused "no such architecture" "$berth" tokenize -m random:nonsense
 refused "cannot fetch" "$berth" predict -m google/bert_uncased x
 expect 2 "not a valid" "$berth" predict -m $model --precision fp64 x
-expect 2 "'instances' is not an option of a model" "$berth" serve -m a=$model,instances=2
+expect 2 "a model has no option 'instances'; it has precision" "$berth" serve -m a=$model,instances=2
 expect 2 "'0' is not a valid threads" "$berth" serve -m a=$model,threads=0
-expect 2 "'' is not a valid isa" "$berth" serve -m a=$model,isa
+expect 2 "'' is not a valid isa of a model, which is scalar, avx2" "$berth" serve -m a=$model,isa
+expect 2 "'0' is not a valid threads of a model, which is a number" "$berth" serve -m a=$model,isa=avx2,threads=0
+mkdir -p "$work/a,threads=0/b,c"
+refused "$work/a,threads=0/b,c/config.json: " "$berth" serve -m "a=$work/a,threads=0/b,c,threads=1"
+refused "model name 'b,c'" "$berth" serve -m "$work/a,threads=0/b,c"
+expect 2 "a model has no option 'c'" "$berth" serve -m "a=$work/a,c"
 expect 2 "a name and a model are needed" "$berth" serve -m =x
 expect 2 "two models are named 'a'" "$berth" serve -m a=$model -m a=$model
 refused "bundled:sst2" "$berth" predict -m bundled:sst2 x
@@ -68,6 +78,31 @@ printf '{"text": "fine"}\n{"text": 5}\n' >"$work/bad.jsonl"
 expect 1 "bad.jsonl" "$berth" predict -m $model -i "$work/bad.jsonl" --input-format jsonl -o "$work/never"
 grep -q "bad.jsonl:2:" "$work/err" || fail "the line is not named: $(cat "$work/err")"
 [ ! -e "$work/never" ] || fail "a half-written output"
+printf 'fine\n\nfine\n' >"$work/no-tokens"
+expect 1 "no-tokens:2: " "$berth" predict -m $model --tokenizer-option add_special_tokens=false -i "$work/no-tokens"
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "what came before the line at fault is answered: $(cat "$work/out")"
+expect 1 "standard input:2: " bash -c '"$@" <"$0"' "$work/no-tokens" "$berth" predict -m $model --tokenizer-option add_special_tokens=false
+
+# a signal leaves no beginning of an output behind
+for signal in TERM INT HUP; do
+    mkfifo "$work/slow"
+    env --default-signal=INT "$berth" predict -m $model -i "$work/slow" -o "$work/late" 2>/dev/null &
+    writer=$!
+    exec 4>"$work/slow"
+    echo "a text" >&4
+    for _ in $(seq 200); do
+        compgen -G "$work/late.part-*" >/dev/null && break
+        sleep 0.05
+    done
+    checks=$((checks + 1))
+    compgen -G "$work/late.part-*" >/dev/null || fail "the output is not written beside its place"
+    kill -$signal $writer
+    exec 4>&-
+    wait $writer 2>/dev/null
+    [ $? -ge 128 ] || fail "SIG$signal did not end predict"
+    compgen -G "$work/late*" >/dev/null && fail "left behind by SIG$signal: $(ls "$work")"
+    rm "$work/slow"
+done
 refused "$work" "$berth" predict -m $model -i "$work"
 refused "missing" "$berth" predict -m $model -i "$work/missing"
 if [ -w /dev/full ]; then
@@ -117,6 +152,10 @@ for key in architecture parameters layers hidden_size heads vocab_size labels pr
 done
 expect 0 "" "$berth" info -m $model --plan --isa scalar
 grep -q "layer 1 feed-forward out" "$work/out" && grep -q "^total" "$work/out" || fail "info --plan"
+for precision in fp32 int8; do
+    expect 0 "" "$berth" info -m random:bert-base --plan --precision $precision
+    [ "$(sed -n '/^step/,/^total/p' "$work/out" | awk '{print length}' | sort -u | wc -l)" -eq 1 ] || fail "columns of info --plan: $(cat "$work/out")"
+done
 
 # many arguments are answered as each alone, in order
 words=$(seq -f 'word%g' 1 600)

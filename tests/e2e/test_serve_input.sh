@@ -18,7 +18,6 @@ wrong_body 400 "not JSON" '["a"'
 wrong_body 400 "not JSON" '["a"] x'
 wrong_body 400 "not JSON" '["a",]'
 wrong_body 400 "not JSON" "['a']"
-wrong_body 400 "not JSON" '["\\ud800"]'
 wrong_body 400 "not JSON" '["\xff\xfe"]'
 wrong_body 400 "not JSON" '["\xc3"]'
 wrong_body 400 "not JSON" '\0\0\0'
@@ -47,6 +46,12 @@ ask 200 '"predictions": [[' "$url/inference" -d '["a&model=nonsense&b"]'
 ask 200 '"predictions": [[' -X POST "$url/inference?nonsense=%zz&&=&x" -d '["a"]'
 { printf '["' && head -c 90000 /dev/zero | tr '\0' a && printf '"]'; } >"$work/input"
 ask 200 '"predictions": [[' "$url/inference" --data-binary "@$work/input"
+
+# a lone surrogate is U+FFFD, as in a file of JSON Lines
+ask 200 "" "$url/inference" -d '["a \ud800 b", "a \udc00\ud800 b"]'
+predictions "$work/body" >"$work/lone"
+ask 200 "" "$url/inference" -d '["a \ufffd b", "a \ufffd\ufffd b"]'
+predictions "$work/body" | cmp -s - "$work/lone" || fail "lone surrogates: $(cat "$work/lone")"
 
 # methods and paths
 ask_wrong 405 "use POST" "$url/inference"
@@ -85,6 +90,9 @@ for bytes in '\r\n\r\n' 'nonsense\r\n\r\n' 'GET\r\n\r\n' 'GET /health\r\n\r\n' '
 done
 raw "GET /$(head -c 100000 /dev/zero | tr '\0' a) HTTP/1.1\r\n\r\n"
 grep -q '^HTTP/1.1 4' "$work/raw" || fail "a long path: $(head -c 100 "$work/raw")"
+raw 'POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\n["a"]GET /health HTTP/1.1\r\n\r\n'
+{ grep -q '^HTTP/1.1 400' "$work/raw" && grep -qF '{"error": "two headers' "$work/raw"; } || fail "two lengths: $(head -c 300 "$work/raw")"
+[ "$(grep -c '^HTTP/1.1' "$work/raw")" -eq 1 ] || fail "two lengths, two requests: $(head -c 300 "$work/raw")"
 raw 'POST /inference HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n["a"]'
 grep -q '"predictions"' "$work/raw" || fail "a closed-after request: $(head -c 300 "$work/raw")"
 for i in $(seq 20); do # clients that leave: in the headers, in the body, before the answer
@@ -94,5 +102,27 @@ for i in $(seq 20); do # clients that leave: in the headers, in the body, before
 done
 ask 200 '"ok"' "$url/health"
 ask 200 '"predictions": [[' "$url/inference" -d '["still here"]'
+
+# a stop does not wait for a body that never ends
+exec 5<>"/dev/tcp/$(host_and_port)" && printf 'POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n["a' >&5
+sleep 0.2
+started=$(date +%s)
+stop_server
+[ $(($(date +%s) - started)) -lt 5 ] || fail "the stop waited for a body: $(($(date +%s) - started)) s"
+exec 5>&-
+
+# a slow body is told so
+start_server -m tiny=random:bert-tiny --request-timeout-ms 300
+exec 5<>"/dev/tcp/$(host_and_port)" && printf 'POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n["a' >&5
+timeout 5 cat <&5 >"$work/raw"
+exec 5>&-
+checks=$((checks + 1))
+grep -q '^HTTP/1.1 408' "$work/raw" || fail "a slow body: $(head -c 300 "$work/raw")"
+length=$(sed -n 's/^Content-Length: \([0-9]*\).*/\1/p' "$work/raw")
+[ "$(sed '1,/^.$/d' "$work/raw" | wc -c)" -eq "${length:-0}" ] || fail "408: wrong length: $(cat "$work/raw")"
+exec 5<>"/dev/tcp/$(host_and_port)" # nothing was asked: nothing is answered
+timeout 5 cat <&5 >"$work/raw"
+exec 5>&-
+[ ! -s "$work/raw" ] || fail "an idle connection was answered: $(cat "$work/raw")"
 stop_server
 finish

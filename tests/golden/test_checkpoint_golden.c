@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "formats/checkpoint.h"
 #include "formats/hf_config.h"
+#include "support/golden.h"
 
 static char shared[4000];
 
@@ -185,12 +186,8 @@ static void open_legacy_bin_unties_views(void **state)
 
 int main(void)
 {
-    const char *given = getenv("BERTH_SHARED"), *source = getenv("BERTH_SOURCE");
-    snprintf(shared, sizeof shared, "%s%s", given ? given : source ? source : ".", given ? "" : "/../shared");
-    if (!berth_directory_exists(path_in(shared, "golden/models").text)) {
-        printf("SKIP: test_checkpoint_golden: %s/golden/models is not there\n", shared);
-        return 77;
-    }
+    golden_path("golden/models");
+    snprintf(shared, sizeof shared, "%s", golden_path("."));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_bin_equals_safetensors),
         cmocka_unit_test(open_every_reference_model_has_its_shapes),

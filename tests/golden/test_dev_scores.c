@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "eval/scorer.h"
-#include "support/text_support.h"
+#include "support/golden.h"
 
 static const char *const names[] = {"negative", "positive"};
 static const struct berth_model_info model = {.name = "m",
@@ -29,7 +29,7 @@ static void score_dev(const json_t *all, size_t shift, struct berth_evaluation *
     struct berth_reader *reader;
     struct berth_record record;
     bool end;
-    const char *path = text_shared("test_dev_scores", "data/sst2/dev.tsv");
+    const char *path = golden_find("data/sst2/dev.tsv");
     assert_non_null(path);
     assert_int_equal(BERTH_OK, berth_label_map_init(&labels, berth_task_find("sst2"), &model, NULL));
     assert_int_equal(BERTH_OK, berth_scorer_init(&scorer, &labels, NULL));
@@ -62,7 +62,7 @@ static void scorer_trained_models_have_their_published_right_answers(void **stat
         struct berth_evaluation evaluation;
         char relative[128];
         snprintf(relative, sizeof relative, "golden/trained/%s/golden_dev_logits.json", published[i].model);
-        json_t *root = json_load_file(text_shared("test_dev_scores", relative), 0, NULL);
+        json_t *root = json_load_file(golden_find(relative), 0, NULL);
         const json_t *logits = json_object_get(root, "dev_logits");
         assert_non_null(logits);
         score_dev(logits, 0, &evaluation);
@@ -77,9 +77,8 @@ static void scorer_trained_models_have_their_published_right_answers(void **stat
 
 int main(void)
 {
-    if (!text_shared("test_dev_scores", "golden/trained/sst2-bert-small/golden_dev_logits.json") ||
-        !text_shared("test_dev_scores", "data/sst2/dev.tsv"))
-        return 77;
+    golden_path("golden/trained/sst2-bert-small/golden_dev_logits.json");
+    golden_path("data/sst2/dev.tsv");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scorer_trained_models_have_their_published_right_answers),
     };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "eval/metrics.h"
-#include "support/text_support.h"
+#include "support/golden.h"
 
 static const double bound = 1e-12;
 static json_t *cases;
@@ -138,9 +138,7 @@ static void agrees_flipped_prediction_is_noticed(void **state)
 
 int main(void)
 {
-    const char *path = text_shared("test_metrics", "golden/metrics/metrics.json");
-    if (!path)
-        return 77;
+    const char *path = golden_path("golden/metrics/metrics.json");
     json_error_t problem;
     json_t *root = json_load_file(path, 0, &problem);
     cases = json_object_get(root, "cases");

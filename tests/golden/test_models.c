@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/golden.h"
 #include "support/engine_support.h"
 
 /* docs/numerics.md: fp32 by the largest difference; bf16 and int8 by the root mean square of the differences
@@ -278,8 +279,7 @@ static void check_wrong_models_are_rejected(void **state)
 
 int main(void)
 {
-    if (!support_shared("test_models", "golden/models", models, sizeof models))
-        return 77;
+    snprintf(models, sizeof models, "%s", golden_path("golden/models"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_every_reference_model_gives_reference_numbers),
         cmocka_unit_test(open_relative_positions_is_refused_by_name),

@@ -14,6 +14,7 @@
 
 #include "base/rng.h"
 #include "formats/checkpoint.h"
+#include "support/golden.h"
 #include "support/engine_support.h"
 
 enum { VOCAB = 64, TENSORS_MAX = 100, TEXT = 40 };
@@ -249,12 +250,9 @@ static void tinybert_each_layer_is_within_the_bounds(void **state)
 
 int main(void)
 {
-    if (!support_shared("test_real_weights", "data/weights/bert-tiny-sst2-encoder/golden.json", weights,
-                        sizeof weights) ||
-        !support_shared("test_real_weights", "data/weights/tinybert-4l-312d-encoder_vespa", weights,
-                        sizeof weights) ||
-        !support_shared("test_real_weights", "data/weights", weights, sizeof weights))
-        return 77;
+    golden_path("data/weights/bert-tiny-sst2-encoder/golden.json");
+    golden_path("data/weights/tinybert-4l-312d-encoder_vespa");
+    snprintf(weights, sizeof weights, "%s", golden_path("data/weights"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bert_tiny_gives_its_published_logits),
         cmocka_unit_test(tinybert_each_layer_is_within_the_bounds),

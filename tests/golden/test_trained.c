@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/alloc.h"
+#include "support/golden.h"
 #include "support/engine_support.h"
 #include "text/tokenizer.h"
 
@@ -123,9 +124,8 @@ static void run_trained_models_give_reference_logits(void **state)
 
 int main(void)
 {
-    if (!support_shared("test_trained", "golden/trained", trained, sizeof trained) ||
-        !support_shared("test_trained", "data/sst2/dev.tsv", dev, sizeof dev))
-        return 77;
+    snprintf(trained, sizeof trained, "%s", golden_path("golden/trained"));
+    snprintf(dev, sizeof dev, "%s", golden_path("data/sst2/dev.tsv"));
     const struct CMUnitTest tests[] = {cmocka_unit_test(run_trained_models_give_reference_logits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

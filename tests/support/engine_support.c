@@ -15,19 +15,6 @@
 
 #include "base/rng.h"
 
-bool support_shared(const char *test, const char *relative, char *text, size_t size)
-{
-    const char *shared = getenv("BERTH_SHARED"), *source = getenv("BERTH_SOURCE");
-    if (shared)
-        snprintf(text, size, "%s/%s", shared, relative);
-    else
-        snprintf(text, size, "%s/../shared/%s", source ? source : ".", relative);
-    if (access(text, R_OK) == 0)
-        return true;
-    printf("SKIP: %s: no %s\n", test, text);
-    return false;
-}
-
 void support_runner_open(struct support_runner *runner, struct berth_encoder *encoder, enum berth_isa isa,
                          size_t threads, size_t max_tokens)
 {

@@ -9,10 +9,6 @@
 
 #include "engine/engine.h"
 
-/* "SHARED/relative" in text; false (after printing a SKIP line) when it does not exist. SHARED is
- * $BERTH_SHARED, or ../shared beside $BERTH_SOURCE, or beside the current folder. */
-bool support_shared(const char *test, const char *relative, char *text, size_t size);
-
 /* A plan and an engine over it. */
 struct support_runner {
     struct berth_plan *plan;

@@ -1,6 +1,7 @@
 /* golden.c: reference data for tests. */
 #include "support/golden.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ const char *golden_find(const char *name)
     if (shared && shared[0] == '/')
         snprintf(path, sizeof paths[0], "%s/%s", shared, name);
     else
-        snprintf(path, sizeof paths[0], "%s/%s/%s", source ? source : ".", shared ? shared : "../shared", name);
+        snprintf(path, sizeof paths[0], "%s/%s/%s", source ? source : ".", shared ? shared : "../shared",
+                 name);
     return access(path, R_OK) == 0 ? path : NULL;
 }
 
@@ -23,7 +25,7 @@ const char *golden_path(const char *name)
 {
     const char *path = golden_find(name);
     if (!path) {
-        printf("SKIP: %s is not there (BERTH_SHARED)\n", name);
+        printf("SKIP: %s: %s is missing\n", program_invocation_short_name, name);
         exit(77);
     }
     return path;

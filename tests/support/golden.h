@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Path of a file or folder below BERTH_SHARED (default ../shared beside the sources), in static storage that the next call but seven reuses.
- * When it is not there, prints "SKIP: ..." and exits with 77. */
+/* Path of a file or folder below $BERTH_SHARED (default ../shared; when relative, beside $BERTH_SOURCE or the
+ * current folder), in static storage that the next call but seven reuses. When it is not there, prints "SKIP:
+ * ..." and exits with 77. */
 const char *golden_path(const char *name);
 
 /* The same, but NULL instead of a skip. */

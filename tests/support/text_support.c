@@ -22,17 +22,3 @@ void text_file_remove(const char *path)
 {
     unlink(path);
 }
-
-const char *text_shared(const char *test, const char *relative)
-{
-    static char path[4096];
-    const char *shared = getenv("BERTH_SHARED"), *source = getenv("BERTH_SOURCE");
-    if (shared)
-        snprintf(path, sizeof path, "%s/%s", shared, relative);
-    else
-        snprintf(path, sizeof path, "%s/../shared/%s", source ? source : ".", relative);
-    if (access(path, R_OK) == 0)
-        return path;
-    printf("SKIP: %s: %s is missing\n", test, relative);
-    return NULL;
-}

@@ -153,7 +153,7 @@ static void parse_labels_and_problem(void **state)
     (void)state;
     struct berth_config c = parse(
         "{\"model_type\":\"bert\",\"num_labels\":7,\"id2label\":{\"2\":\"c\",\"0\":\"a\",\"1\":\"\"},"
-        "\"label2id\":{\"a\":0}}");
+        "\"label2id\":{\"a\":0,\"LABEL_1\":0}}");
     assert_true(c.labels == 3 && c.has_label_names && c.problem == BERTH_PROBLEM_SINGLE_LABEL);
     assert_string_equal(c.label_names[0], "a");
     assert_string_equal(c.label_names[1], "");
@@ -270,6 +270,8 @@ static void parse_hostile_config_is_refused_by_name(void **state)
         {"\"id2label\":{\"0\":\"a\\u0000b\"}", "malformed JSON", BERTH_FORMAT},
         {"\"label2id\":[]", "label2id is []", BERTH_FORMAT},
         {"\"label2id\":{\"a\":\"0\"}", "an id in label2id is \"0\"", BERTH_FORMAT},
+        {"\"id2label\":{\"0\":\"a\",\"1\":\"b\"},\"label2id\":{\"a\":1,\"b\":0}",
+         "label2id gives 'a' the id 1", BERTH_FORMAT},
         {"\"num_labels\":0", "num_labels is 0", BERTH_FORMAT},
         {"\"num_labels\":65537", "num_labels is 65537", BERTH_FORMAT},
         {"\"num_labels\":\"3\"", "num_labels is \"3\"", BERTH_FORMAT},

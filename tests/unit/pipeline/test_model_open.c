@@ -42,7 +42,7 @@ static void open_what_names_no_model_is_refused_by_form(void **state)
     tiny_refused("../model", NULL, BERTH_NOT_FOUND, "no such directory; a model is");
     tiny_refused("a/b/c", NULL, BERTH_NOT_FOUND, "no such directory; a model is");
     tiny_refused("bundled:sst2", NULL, BERTH_UNSUPPORTED, "bundled:sst2");
-    tiny_refused("folder/model.onnx", NULL, BERTH_UNSUPPORTED, "ONNX");
+    tiny_refused("folder/model.onnx", NULL, BERTH_NOT_FOUND, "no such file");
     tiny_refused("random:nonsense", NULL, BERTH_NOT_FOUND, "no such architecture; there are bert-tiny");
     tiny_refused("random:bert-tiny@x", NULL, BERTH_INVALID_ARGUMENT, "seed");
     tiny_refused("random:", NULL, BERTH_NOT_FOUND, "no such architecture");
@@ -57,7 +57,11 @@ static void open_what_this_version_lacks_is_refused_by_name(void **state)
     struct berth_options options = {.runtime = BERTH_RUNTIME_CUDA};
     tiny_refused("random:bert-tiny", &options, BERTH_UNSUPPORTED, "runtime cuda");
     options.runtime = BERTH_RUNTIME_ONNXRUNTIME;
-    tiny_refused("random:bert-tiny", &options, BERTH_UNSUPPORTED, "runtime onnxruntime");
+    options.ort_library = "/nonexistent/libonnxruntime.so";
+    tiny_refused("random:bert-tiny", &options, BERTH_NOT_FOUND, "the library of ONNX Runtime");
+    options.precision = BERTH_PRECISION_BF16;
+    tiny_refused("random:bert-tiny", &options, BERTH_UNSUPPORTED, "berth's own");
+    options.precision = BERTH_PRECISION_DEFAULT;
     options = (struct berth_options){.isa = "sse2"};
     tiny_refused("random:bert-tiny", &options, BERTH_INVALID_ARGUMENT, "unknown instruction set 'sse2'");
 }

@@ -66,7 +66,7 @@ static void watch_that_is_paused_is_never_cut(void **state)
     make_pair(&pair);
     berth_deadlines_pause(deadlines, pair.watch);
     assert_false(ends_within(&pair, 3 * TIMEOUT_MS));
-    berth_deadlines_begin(deadlines, pair.watch);
+    berth_deadlines_begin(deadlines, pair.watch, NULL);
     assert_true(ends_within(&pair, 20 * TIMEOUT_MS));
     drop_pair(&pair);
 }
@@ -84,6 +84,35 @@ static void watch_that_is_forgotten_leaves_the_others(void **state)
     assert_false(ends_within(&pairs[1], TIMEOUT_MS));
     for (size_t i = 0; i < 3; i++)
         drop_pair(&pairs[i]);
+}
+
+static void watch_with_a_farewell_sends_it_before_the_cut(void **state)
+{
+    (void)state;
+    struct pair pair;
+    char bytes[8] = "";
+    make_pair(&pair);
+    berth_deadlines_begin(deadlines, pair.watch, "late");
+    struct pollfd poll_fd = {.fd = pair.theirs, .events = POLLIN};
+    assert_int_equal(poll(&poll_fd, 1, 20 * TIMEOUT_MS), 1);
+    assert_int_equal(read(pair.theirs, bytes, sizeof bytes), 4);
+    assert_string_equal(bytes, "late");
+    assert_true(ends_within(&pair, 20 * TIMEOUT_MS));
+    drop_pair(&pair);
+}
+
+static void gone_of_a_closed_side_is_true(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair);
+    assert_false(berth_deadlines_gone(pair.watch));
+    assert_int_equal(write(pair.theirs, "x", 1), 1); /* more to read is no end */
+    assert_false(berth_deadlines_gone(pair.watch));
+    shutdown(pair.theirs, SHUT_WR);
+    assert_true(berth_deadlines_gone(pair.watch));
+    assert_false(berth_deadlines_gone(NULL));
+    drop_pair(&pair);
 }
 
 static int start(void **state)
@@ -107,6 +136,8 @@ int main(void)
         cmocka_unit_test(watch_that_is_late_is_cut_and_not_before),
         cmocka_unit_test(watch_that_is_paused_is_never_cut),
         cmocka_unit_test(watch_that_is_forgotten_leaves_the_others),
+        cmocka_unit_test(watch_with_a_farewell_sends_it_before_the_cut),
+        cmocka_unit_test(gone_of_a_closed_side_is_true),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

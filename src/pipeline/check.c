@@ -1,0 +1,137 @@
+/* check.c: logits of a converted file in ONNX Runtime against berth's own at fp32, from text on. */
+#include "pipeline/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "ort/ort.h"
+
+/* What the check reads unless it is given texts: short and long, plain and ugly. */
+static const char *const own_texts[] = {
+    "a gorgeous , witty , seductive movie .",
+    "the plot is nothing but boilerplate clichés from start to finish .",
+    "It was not bad at all.",
+    "no",
+    "Unflinchingly bleak and desperate",
+    "the film runs on equal parts of innocence and wisdom -- wisdom that comes with experience, and it has "
+    "fun being grown up.",
+    "Order #4471-B arrived 3 days late (again!!), the box was torn and nobody answers: support@example.org",
+    "Ça m'a plu, même si la fin traîne un peu.",
+    "this 2.5-hour-long epic is, at $12.99 a ticket, neither cheap nor short; still, I'd go twice.",
+    "in its best moments , resembles a bad high school production of grease , without benefit of song .",
+    "you won't like roger , but you will quickly recognize him, and that is a mixed blessing for everyone "
+    "who has ever worked in an office, "
+    "sat through a meeting that could have been a letter, or listened to a man explain to the person who "
+    "wrote the book what the book was "
+    "about; the film knows this, shows it patiently, and then, when it could have stopped, goes on for "
+    "another half an hour in which it "
+    "forgives everybody, including the audience, for having laughed.",
+    "映画は とても 面白かった。",
+};
+static const char *const own_pairs[] = {"a witty movie", "he said the storm was over", "the plot"};
+
+enum {
+    TEXTS = sizeof own_texts / sizeof *own_texts,
+    PAIRS = sizeof own_pairs / sizeof *own_pairs,
+    CASES = TEXTS + PAIRS
+};
+
+/* What a conversion may cost in logits: rounding; or the noise of int8, for each unit of the largest logit
+ * and at least 1. */
+static const double allowed_exact = 1e-4, allowed_quantized = 0.25;
+
+struct judge {
+    struct berth_model *model;
+    struct berth_session *native;
+    struct berth_ort *ort;
+    struct berth_ort_session *other;
+    struct berth_result result; /* of the native engine */
+    float *logits;              /* [labels] of the other */
+    double largest, difference; /* over all texts so far */
+};
+
+static enum berth_status open_judge(struct judge *judge, const char *model, const char *file,
+                                    const struct berth_convert_options *options, struct berth_error *err)
+{
+    struct berth_options native = options->options;
+    enum berth_status status;
+    native.runtime = BERTH_RUNTIME_NATIVE;
+    native.precision = BERTH_PRECISION_FP32;
+    BERTH_TRY(berth_ort_open(options->options.ort_library, &judge->ort, err));
+    BERTH_TRY(berth_model_open(model, &native, &judge->model, err));
+    BERTH_TRY(berth_session_new(judge->model, &native, &judge->native, err));
+    const struct berth_model_info *info = berth_model_get_info(judge->model);
+    BERTH_TRY(berth_ort_session_open(judge->ort, file, info->threads, &judge->other, err));
+    judge->logits = berth_calloc(info->labels, sizeof *judge->logits);
+    if (!judge->logits)
+        status = berth_fail_memory(err, "logits", info->labels * sizeof *judge->logits);
+fail:
+    return status;
+}
+
+static void close_judge(struct judge *judge)
+{
+    berth_free(judge->logits);
+    berth_ort_session_close(judge->other);
+    berth_ort_close(judge->ort);
+    berth_session_free(judge->native);
+    berth_model_free(judge->model);
+}
+
+static enum berth_status compare_text(struct judge *judge, const struct berth_text *text,
+                                      struct berth_tokens *tokens, struct berth_error *err)
+{
+    size_t labels = berth_model_get_info(judge->model)->labels;
+    enum berth_status status;
+    BERTH_TRY(berth_tokenize(judge->model, text, 0, tokens, err));
+    const size_t offsets[2] = {0, tokens->size};
+    BERTH_TRY(berth_session_classify_ids(judge->native, tokens->ids, tokens->type_ids, offsets, 1,
+                                         &judge->result, err));
+    BERTH_TRY(berth_ort_session_run(judge->other, tokens->ids, tokens->type_ids, offsets, 1, labels,
+                                    judge->logits, err));
+    for (size_t i = 0; i < labels; i++) {
+        double difference = fabs((double)judge->logits[i] - (double)judge->result.logits[i]);
+        judge->largest = fmax(judge->largest, fabs((double)judge->result.logits[i]));
+        judge->difference = isfinite(difference) ? fmax(judge->difference, difference) : INFINITY;
+    }
+fail:
+    return status;
+}
+
+enum berth_status berth_check_onnx(const char *model, const char *file,
+                                   const struct berth_convert_options *options,
+                                   struct berth_conversion *conversion, struct berth_error *err)
+{
+    struct judge judge = {.model = NULL};
+    struct berth_tokens tokens = {0};
+    enum berth_status status;
+    BERTH_TRY(open_judge(&judge, model, file, options, err));
+    for (size_t i = 0; i < CASES; i++) {
+        struct berth_text text = {.text = own_texts[i % TEXTS], .size = strlen(own_texts[i % TEXTS])};
+        if (i >= TEXTS) {
+            text.pair = own_pairs[i - TEXTS];
+            text.pair_size = strlen(text.pair);
+        }
+        BERTH_TRY(compare_text(&judge, &text, &tokens, err));
+    }
+    bool exact = options->quantization == BERTH_QUANTIZATION_NONE;
+    double allowed = exact ? allowed_exact : allowed_quantized * fmax(1, judge.largest);
+    conversion->checked = true;
+    conversion->difference = judge.difference;
+    conversion->allowed = allowed;
+    conversion->texts = CASES;
+    snprintf(conversion->runtime, sizeof conversion->runtime, "ONNX Runtime %.24s",
+             berth_ort_version(judge.ort));
+    if (!(judge.difference <= allowed))
+        status = berth_fail(err, BERTH_FORMAT,
+                            "%s: not written: its logits differ by %.3g from fp32's over %d texts, more than "
+                            "the %.3g that may be lost",
+                            options->output, judge.difference, CASES, allowed);
+fail:
+    berth_tokens_clear(&tokens);
+    close_judge(&judge);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* check.h: the judge of a conversion. */
+#ifndef BERTH_PIPELINE_CHECK_H
+#define BERTH_PIPELINE_CHECK_H
+
+#include "berth/berth.h"
+
+/* Runs real texts through `model` in berth at fp32 and through the ONNX file in ONNX Runtime. Fills in
+ * conversion's fields of the check; BERTH_FORMAT when the logits differ by more than their form of conversion
+ * may. */
+enum berth_status berth_check_onnx(const char *model, const char *file,
+                                   const struct berth_convert_options *options,
+                                   struct berth_conversion *conversion, struct berth_error *err);
+
+#endif
