@@ -284,10 +284,17 @@ static struct berth_train_job make_job(struct finetune *f)
 /* Puts a seed's directory in the place of the output's files. */
 static enum berth_status keep_run(const char *from, const char *to, struct berth_error *err)
 {
-    static const char *const files[] = {"config.json",           "model.safetensors",       "vocab.txt",
-                                        "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json",
-                                        "added_tokens.json",     "train_log.jsonl",         "eval_log.jsonl",
-                                        "eval_results.json"};
+    static const char *const files[] = {"config.json",
+                                        "model.safetensors",
+                                        "vocab.txt",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "tokenizer.json",
+                                        "added_tokens.json",
+                                        "train_log.jsonl",
+                                        "eval_log.jsonl",
+                                        "eval_results.json",
+                                        "training.svg"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *a = berth_path_join(from, files[i]), *b = berth_path_join(to, files[i]);
         bool ok = a && b && (!berth_path_present(a) || rename(a, b) == 0);

@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "train/curves.h"
 #include "train/journal.h"
 #include "train/order.h"
 #include "train/output.h"
@@ -472,6 +473,9 @@ static enum berth_status finish(struct run *run, struct berth_finetune_report *r
         if (status != BERTH_OK)
             return status;
     }
+    status = berth_curves_write(run->job->directory, run->job->dev ? run->best.metric[0].name : NULL, err);
+    if (status != BERTH_OK)
+        return status;
     double seconds = seconds_since(run->started);
     report->steps = run->state.step;
     report->best_step = run->state.best_step;

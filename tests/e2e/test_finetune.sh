@@ -23,7 +23,7 @@ for row in CoLA:cola:matthews_correlation MRPC:mrpc:f1 RTE:rte:accuracy STS-B:st
     done
 done
 ls "$work/rte" | tr '\n' ' ' >"$work/list"
-grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special_tokens_map.json tokenizer_config.json train_log.jsonl vocab.txt " \
+grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special_tokens_map.json tokenizer_config.json train_log.jsonl training.svg vocab.txt " \
     "$work/list" || fail "the directory holds: $(cat "$work/list")"
 [ "$(wc -l <"$work/rte/train_log.jsonl")" -eq 6 ] || fail "train_log.jsonl has not a line a step"
 grep -q '"problem_type": "regression"' "$work/stsb/config.json" || fail "stsb is no regression"
