@@ -59,7 +59,7 @@ static void finetune_survives_each_failing_allocation(void **state)
     fault_watch_json();
     /* spare: names of folders to sync after each written file, a state to remove that may stay, and what the
      * parser itself can do without */
-    fault_each(finetune, model, 1000, 44);
+    fault_each(finetune, model, 1000, 50);
 }
 
 /* Allocations of a run of that many steps. */
