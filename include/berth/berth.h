@@ -413,7 +413,8 @@ struct berth_finetune_progress {
     const char *metric;         /* name of the metric that decides, NULL before the first evaluation */
     double value, best;         /* its last and its best value */
 };
-/* Return false to stop: the state is saved for resuming and the call fails with BERTH_CANCELLED. */
+/* Return false to stop: the call fails with BERTH_CANCELLED, and the state that was saved last is there to
+ * resume from. */
 typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetune_progress *progress);
 
 /* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */

@@ -2,12 +2,14 @@
  * model); the tokenizer's files are copied, or written from the tokenizer. */
 #include "train/output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
@@ -268,6 +270,25 @@ static enum berth_status make_directory(const char *directory, struct berth_erro
                   : BERTH_OK;
 }
 
+/* What a killed run was writing. */
+static void remove_unfinished(const char *directory)
+{
+    static const char *const written[] = {"config.json",     "model.safetensors", "resume.safetensors",
+                                          "train_log.jsonl", "eval_log.jsonl",    "eval_results.json",
+                                          "training.svg"};
+    DIR *folder = opendir(directory);
+    for (const struct dirent *entry; folder && (entry = readdir(folder));) {
+        for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+            size_t length = strlen(written[i]);
+            if (strncmp(entry->d_name, written[i], length) == 0 &&
+                strncmp(entry->d_name + length, ".part-", 6) == 0)
+                unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static bool same_directory(const char *a, const char *b)
 {
     struct stat x, y;
@@ -277,6 +298,7 @@ static bool same_directory(const char *a, const char *b)
 enum berth_status berth_output_begin(const struct berth_output *output, struct berth_error *err)
 {
     enum berth_status status = make_directory(output->directory, err);
+    remove_unfinished(output->directory);
     if (status == BERTH_OK)
         status = write_config(output, err);
     if (output->own_vocab || !output->source)

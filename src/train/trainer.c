@@ -401,12 +401,11 @@ static enum berth_status tell(struct run *run, struct berth_error *err)
     };
     if (options->progress(options->progress_context, &progress))
         return BERTH_OK;
-    enum berth_status status = save(run, err);
-    return status == BERTH_OK
-               ? berth_fail(err, BERTH_CANCELLED,
-                            "stopped at step %zu of %zu; the same command with --resume goes on",
-                            run->state.step, run->steps)
-               : status;
+    return berth_fail(
+        err, BERTH_CANCELLED,
+        "stopped at step %zu of %zu; the same command with --resume goes on from the state that "
+        "was saved last",
+        run->state.step, run->steps);
 }
 
 /* --- the run -------------------------------------------------------------------------------------- */

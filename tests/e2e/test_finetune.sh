@@ -73,6 +73,7 @@ sed 's/,"examples_per_second.*//' "$work/whole/train_log.jsonl" >"$work/log.whol
 sed 's/,"examples_per_second.*//' "$work/parts/train_log.jsonl" >"$work/log.parts"
 same "$work/log.whole" "$work/log.parts"
 same "$work/whole/eval_log.jsonl" "$work/parts/eval_log.jsonl"
+same <(ls "$work/whole") <(ls "$work/parts")
 expect 0 "" "$berth" $run -t 1 -o "$work/one"
 same "$work/whole/model.safetensors" "$work/one/model.safetensors"
 expect 0 "" "$berth" $run --seed 2 -o "$work/other"
