@@ -414,13 +414,15 @@ struct berth_finetune_progress {
     const char *metric;         /* name of the metric that decides, NULL before the first evaluation */
     double value, best;         /* its last and its best value */
 };
-/* Return false to stop: the state is saved for resuming and the call fails with BERTH_CANCELLED. */
+/* Return false to stop: the call fails with BERTH_CANCELLED, and the state that was saved last is there to
+ * resume from. */
 typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetune_progress *progress);
 
 /* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */
 struct berth_finetune_options {
     const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
     const char *task;             /* as in berth_evaluation_options */
+    const char *objective;        /* "classify" (NULL) or "mlm": guessing masked words, without labels; then task NULL is a text a line */
     const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
     const char *output;           /* directory, made when it is missing */
     struct berth_columns columns; /* for csv and jsonl */

@@ -92,6 +92,8 @@ int cli_finetune(int argc, char **argv)
     const struct cli_flag flags[] = {
         CLI_HEADING("data"),
         {"task", 0, "T", cli_read_string, &o.task, "cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl"},
+        {"objective", 0, "O", cli_read_string, &o.objective,
+         "classify (default), or mlm: guess masked words of unlabelled texts"},
         {"train", 0, "FILE", cli_read_string, &o.train, "training data in the task's own layout"},
         {"dev", 0, "FILE", cli_read_string, &o.dev,
          "data to evaluate on during training; the best weights are kept"},
@@ -100,7 +102,7 @@ int cli_finetune(int argc, char **argv)
         {"pair-column", 0, "NAME", cli_read_string, &o.columns.pair, "csv, jsonl: column of the second text"},
         {"label-column", 0, "NAME", cli_read_string, &o.columns.label, "csv, jsonl: column of the label"},
         CLI_HEADING("steps"),
-        {"epochs", 0, "X", read_number, &o.epochs, "passes over the data (default 3; random models 4)"},
+        {"epochs", 0, "X", read_number, &o.epochs, "passes over the data (default 3)"},
         {"max-steps", 0, "N", cli_read_positive, &o.max_steps, "steps instead of epochs"},
         {"batch-size", 0, "N", cli_read_positive, &o.batch_size,
          "examples of a batch (default 32; random models 64)"},
@@ -125,17 +127,17 @@ int cli_finetune(int argc, char **argv)
         {"freeze-layers", 0, "N", cli_read_size, &o.freeze_layers,
          "lowest layers that stay as they are, embeddings included"},
         {"freeze-embeddings", 0, NULL, NULL, &o.freeze_embeddings, "embeddings stay as they are"},
-        {"label-smoothing", 0, "X", read_number, &o.label_smoothing, "default 0"},
+        {"label-smoothing", 0, "X", read_number, &o.label_smoothing, "default 0; random models 0.1"},
         {"class-weights", 0, "W", cli_read_string, &o.class_weights,
          "balanced, or a number for each label: 1,2.5"},
-        {"hidden-dropout", 0, "X", read_number, &o.hidden_dropout, "instead of the configuration's"},
+        {"hidden-dropout", 0, "X", read_number, &o.hidden_dropout, "instead of the configuration's (random models 0.2)"},
         {"attention-dropout", 0, "X", read_number, &o.attention_dropout, "instead of the configuration's"},
         {"classifier-dropout", 0, "X", read_number, &o.classifier_dropout, "instead of the configuration's"},
         CLI_HEADING("runs"),
         {"seed", 0, "N", read_seed, &o.seed, "of new weights, order and dropout (default 1)"},
         {"seeds", 0, "N", cli_read_positive, &o.seeds, "runs with as many seeds; the best is kept"},
         {"eval-steps", 0, "N", cli_read_positive, &o.eval_steps,
-         "steps between evaluations (default an epoch; random models 500)"},
+         "steps between evaluations (default an epoch; random models 200)"},
         {"early-stopping-patience", 0, "N", cli_read_positive, &o.early_stopping_patience,
          "evaluations without a better one before the end"},
         {"save-steps", 0, "N", cli_read_size, &o.save_steps,
@@ -170,7 +172,7 @@ int cli_finetune(int argc, char **argv)
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
-    if (!common.model || !o.task || !o.train || (!o.output && !o.dump_gradients))
+    if (!common.model || (!o.task && !o.objective) || !o.train || (!o.output && !o.dump_gradients))
         return cli_usage(&verb, "-m MODEL, --task, --train and -o DIR are needed");
     if (first < argc)
         return cli_usage(&verb, "unexpected argument '%s'", argv[first]);

@@ -20,8 +20,9 @@ struct finetune {
     struct berth_model *model; /* opened to tokenise: tokenizer, kernels, threads */
     struct berth_encoder *encoder;
     struct berth_team *team;
-    const struct berth_task *task;
-    struct berth_model_info info; /* of the model that training makes; for the label map */
+    const struct berth_task *task; /* NULL: a text a line */
+    bool masked;                   /* masked-language training */
+    struct berth_model_info info;  /* of the model that training makes; for the label map */
     struct berth_label_map labels;
     struct berth_train_data train, dev;
     double *class_weights; /* [labels] or NULL */
@@ -33,7 +34,7 @@ void berth_finetune_defaults(const char *model, struct berth_finetune_options *o
     bool random = model && strncmp(model, random_prefix, strlen(random_prefix)) == 0;
     *options = (struct berth_finetune_options){
         .model = model,
-        .epochs = random ? 4 : 3,
+        .epochs = 3,
         .batch_size = random ? 64 : 32,
         .gradient_accumulation_steps = 1,
         .learning_rate = random ? 5e-4 : 5e-5,
@@ -44,12 +45,13 @@ void berth_finetune_defaults(const char *model, struct berth_finetune_options *o
         .adam_epsilon = 1e-8,
         .max_grad_norm = 1,
         .layer_decay = 1,
-        .hidden_dropout = -1,
+        .label_smoothing = random ? 0.1 : 0,
+        .hidden_dropout = random ? 0.2 : -1,
         .attention_dropout = -1,
         .classifier_dropout = -1,
         .seed = 1,
         .seeds = 1,
-        .eval_steps = random ? 500 : 0,
+        .eval_steps = random ? 200 : 0,
         .save_steps = 500,
         .logging_steps = 10,
         .distill_alpha = 0.5,
@@ -98,11 +100,19 @@ static enum berth_status check_options(struct finetune *f, struct berth_error *e
 {
     static const char *const schedules[] = {"linear", "cosine", "constant"};
     const struct berth_finetune_options *o = f->options;
-    if (!o->model || !o->task || !o->train || (!o->output && !o->dump_gradients))
+    bool known = !o->objective || strcmp(o->objective, "classify") == 0 || strcmp(o->objective, "mlm") == 0;
+    if (!known)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown objective '%s'; known are classify and mlm",
+                          o->objective);
+    f->masked = o->objective && strcmp(o->objective, "mlm") == 0;
+    if (f->masked && (o->teacher || o->class_weights))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a teacher and class weights are for classifiers, not for mlm");
+    if (!o->model || (!o->task && !f->masked) || !o->train || (!o->output && !o->dump_gradients))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a model, a task, training data and an output directory are needed");
-    f->task = berth_task_find(o->task);
-    if (!f->task)
+    f->task = o->task ? berth_task_find(o->task) : NULL;
+    if (o->task && !f->task)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown task '%s'; known are %s", o->task,
                           berth_task_names);
     if (o->batch_size == 0 || o->batch_size > 65536 || o->gradient_accumulation_steps == 0 ||
@@ -168,6 +178,7 @@ static enum berth_status read_data(struct finetune *f, const char *path, struct 
     const struct berth_train_source source = {
         .path = path,
         .task = f->task,
+        .labels = !f->masked,
         .columns = &f->options->columns,
         .tokenizer = f->model->tokenizer,
         .max_length = berth_min(length, config->max_positions),
@@ -266,6 +277,7 @@ static struct berth_train_job make_job(struct finetune *f)
                  .alpha = o->distill_alpha,
                  .temperature = o->distill_temperature},
         .schedule = f->schedule,
+        .masked = f->masked,
         .bf16 = f->model->precision == BERTH_PRECISION_BF16,
     };
 }
@@ -273,10 +285,17 @@ static struct berth_train_job make_job(struct finetune *f)
 /* Puts a seed's directory in the place of the output's files. */
 static enum berth_status keep_run(const char *from, const char *to, struct berth_error *err)
 {
-    static const char *const files[] = {"config.json",           "model.safetensors",       "vocab.txt",
-                                        "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json",
-                                        "added_tokens.json",     "train_log.jsonl",         "eval_log.jsonl",
-                                        "eval_results.json"};
+    static const char *const files[] = {"config.json",
+                                        "model.safetensors",
+                                        "vocab.txt",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "tokenizer.json",
+                                        "added_tokens.json",
+                                        "train_log.jsonl",
+                                        "eval_log.jsonl",
+                                        "eval_results.json",
+                                        "training.svg"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *a = berth_path_join(from, files[i]), *b = berth_path_join(to, files[i]);
         bool ok = a && b && (!berth_path_present(a) || rename(a, b) == 0);
@@ -325,6 +344,8 @@ static enum berth_status prepare(struct finetune *f, struct berth_error *err)
     BERTH_TRY(read_data(f, f->options->train, &f->train, err));
     if (f->options->dev)
         BERTH_TRY(read_data(f, f->options->dev, &f->dev, err));
+    if (f->masked)
+        return BERTH_OK;
     BERTH_TRY(decide_head(f, err));
     BERTH_TRY(berth_train_data_label(&f->train, &f->labels, true, err));
     if (f->options->dev)

@@ -79,7 +79,10 @@ static enum berth_status add_record(struct builder *b, const struct berth_record
                                                       text->pair_size, source->max_length, encoding, err);
     if (status != BERTH_OK)
         return berth_fail_prefix(err, status, "%s:%zu", b->data->name, record->line);
-    if (only_special(source->tokenizer, encoding))
+    bool empty = only_special(source->tokenizer, encoding);
+    if (empty && !source->labels)
+        return BERTH_OK; /* nothing to guess in it */
+    if (empty)
         return berth_fail(err, BERTH_FORMAT, "%s:%zu: the text is empty; remove the example", b->data->name,
                           record->line);
     for (size_t i = 0; i < encoding->size && source->types; i++)
@@ -90,7 +93,7 @@ static enum berth_status add_record(struct builder *b, const struct berth_record
     if (!berth_buffer_append(&b->ids, encoding->ids, encoding->size * sizeof *encoding->ids) ||
         !berth_buffer_append(&b->types, encoding->type_ids, encoding->size))
         return berth_fail_memory(err, "token ids", b->ids.size);
-    return finish_example(b, encoding->size, record->line, record->label, err);
+    return finish_example(b, encoding->size, record->line, record->label ? record->label : "", err);
 }
 
 static enum berth_status read_texts(struct builder *b, struct berth_error *err)
@@ -99,7 +102,11 @@ static enum berth_status read_texts(struct builder *b, struct berth_error *err)
     struct berth_reader *reader = NULL;
     struct berth_encoding encoding = {0};
     enum berth_status status;
-    BERTH_TRY(berth_reader_open_task(source->path, source->task->name, source->columns, true, &reader, err));
+    if (source->task)
+        BERTH_TRY(berth_reader_open_task(source->path, source->task->name, source->columns, source->labels,
+                                         &reader, err));
+    else
+        BERTH_TRY(berth_reader_open(source->path, BERTH_LAYOUT_LINES, NULL, &reader, err));
     for (;;) {
         struct berth_record record;
         bool ended;
@@ -222,18 +229,25 @@ enum berth_status berth_train_data_read(const struct berth_train_source *source,
         status = berth_fail_memory(err, "examples", 0);
         goto fail;
     }
-    if (strcmp(source->task->name, "jsonl") == 0)
+    if (source->labels && strcmp(source->task->name, "jsonl") == 0)
         BERTH_TRY(read_ids(&b, &data->from_ids, err));
     if (!data->from_ids)
         BERTH_TRY(read_texts(&b, err));
     end(&b);
+    data->width = 1;
+    if (!source->labels && data->count > 0)
+        data->targets = berth_calloc(data->count, sizeof *data->targets);
+    if (!source->labels && data->count > 0 && !data->targets) {
+        status = berth_fail_memory(err, "targets", data->count * sizeof *data->targets);
+        goto fail;
+    }
     if (data->count == 0) {
         status = berth_fail(err, BERTH_FORMAT, "%s: no examples", data->name);
         berth_train_data_clear(data);
     }
     return status;
 fail:
-    end(&b);
+    end(&b); /* again, perhaps: the buffers are the data's by then */
     berth_train_data_clear(data);
     return status;
 }
@@ -421,5 +435,6 @@ void berth_train_window_fill(struct berth_train_window *window, const struct ber
         tokens += length;
         window->offsets[i + 1] = tokens;
     }
-    window->batch = (struct berth_train_batch){count, window->offsets, window->ids, window->types};
+    window->batch = (struct berth_train_batch){
+        .texts = count, .offsets = window->offsets, .ids = window->ids, .type_ids = window->types};
 }

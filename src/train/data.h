@@ -30,7 +30,8 @@ struct berth_train_data {
 
 struct berth_train_source {
     const char *path;
-    const struct berth_task *task;
+    const struct berth_task *task; /* NULL: a text a line, without labels */
+    bool labels;                   /* false: labels are not read, and empty texts are skipped */
     const struct berth_columns *columns;
     const struct berth_tokenizer *tokenizer;
     size_t max_length;   /* tokens of an example */

@@ -57,3 +57,35 @@ fail:
     berth_scorer_clear(&scorer);
     return status;
 }
+
+enum berth_status berth_train_evaluate_masked(struct berth_network *network,
+                                              struct berth_train_window *window,
+                                              struct berth_masking *masking,
+                                              const struct berth_train_data *data, size_t *rows,
+                                              size_t *scratch, struct berth_evaluation *evaluation,
+                                              struct berth_error *err)
+{
+    uint64_t start = berth_clock_ns();
+    double loss = 0;
+    size_t words = 0, right = 0;
+    berth_order_fill(rows, scratch, data, BERTH_ORDER_BY_LENGTH, data->count, 0, 0);
+    for (size_t first = 0, count; first < data->count; first += count) {
+        count = fitting(network, data, rows, first);
+        berth_train_window_fill(window, data, rows + first, count, 0);
+        berth_masking_apply(masking, &window->batch, window->ids, 0, first);
+        berth_network_forward(network, &window->batch, NULL);
+        loss += berth_network_masked_loss(network, masking->words, 1, &right) * (double)window->batch.masked;
+        words += window->batch.masked;
+    }
+    if (!isfinite(loss))
+        return berth_fail(err, BERTH_LIMIT, "evaluation: the loss is not finite");
+    *evaluation = (struct berth_evaluation){
+        .task = "mlm",
+        .examples = data->count,
+        .tokens = data->offsets[data->count],
+        .loss = loss / (double)words,
+        .metrics = 2,
+        .metric = {{"accuracy", (double)right / (double)words}, {"perplexity", exp(loss / (double)words)}}};
+    evaluation->seconds = (double)(berth_clock_ns() - start) / 1e9;
+    return BERTH_OK;
+}

@@ -1,6 +1,7 @@
 /* network.c: the arena, and the order of operations forward and backward. */
 #include "train/network.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -54,7 +55,7 @@ static void take_layer(struct sizer *s, size_t index)
     const struct berth_weights *weights = network->weights;
     struct berth_kept_layer *kept = &network->layer[index];
     size_t c = weights->hidden, f = weights->ffn, tokens = network->max_tokens;
-    bool last = index + 1 == weights->layers;
+    bool last = index + 1 == weights->layers && !weights->masked;
     size_t rows = last ? network->max_texts : tokens;
     kept->gathered = last ? take_floats(s, rows, c) : NULL;
     kept->query = take_floats(s, rows, c);
@@ -93,6 +94,11 @@ static void take_crew(struct sizer *s, size_t longest)
         .scratch = berth_network_attend_scratch(crew->kernels, longest, weights->hidden / weights->heads)};
     for (size_t i = 0; i < sizeof linears / sizeof linears[0]; i++)
         need_linear(&needs, crew, linears[i], tokens);
+    const struct berth_train_linear output = {.n = weights->vocab, .k = weights->embedding};
+    if (weights->masked) {
+        need_linear(&needs, crew, &weights->transform, network->max_masked);
+        need_linear(&needs, crew, &output, network->max_masked);
+    }
     crew->packed = take_floats(s, needs.packed, 1);
     crew->turned = take_floats(s, needs.turned, 1);
     crew->partial =
@@ -120,7 +126,14 @@ static size_t lay_out(struct berth_network *network, size_t longest)
     network->head_in = take_floats(&s, texts, c);
     network->pool_sum = take_floats(&s, texts, c);
     network->pool_out = take_floats(&s, texts, c);
-    network->logits = take_floats(&s, texts, weights->labels);
+    size_t masked = weights->masked ? network->max_masked : 0;
+    network->logits = take_floats(&s, masked ? masked : texts, masked ? weights->vocab : weights->labels);
+    network->slots = take(&s, masked, 1, sizeof *network->slots);
+    network->masked_loss = take_floats(&s, masked, 2);
+    network->masked_in = take_floats(&s, masked, c);
+    network->masked_sum = take_floats(&s, masked, weights->embedding);
+    network->masked_act = take_floats(&s, masked, weights->embedding);
+    network->masked_out = take_floats(&s, masked, weights->embedding);
     network->d_out = take_floats(&s, tokens, berth_max(c, weights->embedding));
     network->d_mid = take_floats(&s, tokens, berth_max(c, weights->embedding));
     network->d_ffn = take_floats(&s, tokens, berth_max(weights->ffn, c));
@@ -150,6 +163,7 @@ enum berth_status berth_network_new(const struct berth_encoder *encoder, const s
     network->max_tokens = bounds->tokens;
     network->max_texts = bounds->texts;
     network->max_pairs = bounds->pairs;
+    network->max_masked = berth_network_slots(bounds->tokens);
     network->layer = berth_calloc(weights->layers, sizeof *network->layer);
     size_t need = network->layer ? lay_out(network, bounds->longest) : 0;
     if (!network->layer || !berth_arena_init(&network->arena, need)) {
@@ -191,6 +205,9 @@ static void take_batch(struct berth_network *network, const struct berth_train_b
 {
     network->texts = batch->texts;
     network->tokens = batch->offsets[batch->texts];
+    network->masked = batch->masked;
+    if (batch->masked)
+        memcpy(network->slots, batch->slots, batch->masked * sizeof *network->slots);
     network->pairs[0] = 0;
     memcpy(network->offsets, batch->offsets, (batch->texts + 1) * sizeof *network->offsets);
     memcpy(network->ids, batch->ids, network->tokens * sizeof *network->ids);
@@ -347,6 +364,26 @@ static void forward_layer(struct berth_network *network, size_t index, const flo
     norm(network, kept->out, kept->sum, &layer->ffn_norm, rows);
 }
 
+size_t berth_network_slots(size_t tokens)
+{
+    return tokens / 4 + 1;
+}
+
+static void forward_masked(struct berth_network *network, const float *x)
+{
+    const struct berth_weights *weights = network->weights;
+    const float *value = weights->value;
+    size_t c = weights->hidden, rows = network->masked;
+    for (size_t i = 0; i < rows; i++)
+        memcpy(network->masked_in + i * c, x + network->slots[i] * c, c * sizeof *x);
+    apply(network, network->masked_sum, network->masked_in, &weights->transform, rows);
+    berth_rows_act(&network->crew, network->masked_act, network->masked_sum, rows, weights->embedding,
+                   network->act);
+    norm(network, network->masked_out, network->masked_act, &weights->transform_norm, rows);
+    berth_product(&network->crew, network->logits, network->masked_out, value + weights->word,
+                  value + weights->output_bias, rows, weights->vocab, weights->embedding);
+}
+
 void berth_network_forward(struct berth_network *network, const struct berth_train_batch *batch,
                            const struct berth_train_rates *rates)
 {
@@ -363,6 +400,10 @@ void berth_network_forward(struct berth_network *network, const struct berth_tra
         x = network->layer[i].out;
     }
     use_bf16(network, false); /* the head is a few rows, and its output the result */
+    if (weights->masked) {
+        forward_masked(network, x);
+        return;
+    }
     drop(network, last, BERTH_DROP_HEAD_IN, network->head_in, x, NULL, network->texts, c);
     apply(network, network->pool_sum, network->head_in, &weights->pooler, network->texts);
     berth_rows_act(&network->crew, network->pool_out, network->pool_sum, network->texts, c,
@@ -471,17 +512,85 @@ static void backward_layer(struct berth_network *network, size_t index)
     network->d_mid = d;
 }
 
-void berth_network_backward(struct berth_network *network, const float *dlogits)
+struct masked_rows {
+    struct berth_network *network;
+    const int32_t *words;
+    double scale;
+};
+
+/* A row of logits becomes its softmax, less one at the word: the gradient. */
+static void masked_loss_piece(void *context, size_t piece, size_t member)
+{
+    const struct masked_rows *job = context;
+    struct berth_network *network = job->network;
+    size_t vocab = network->weights->vocab;
+    float *row = network->logits + piece * vocab, *kept = network->masked_loss + piece * 2;
+    size_t word = (size_t)job->words[piece], best = 0;
+    (void)member;
+    for (size_t i = 1; i < vocab; i++)
+        best = row[i] > row[best] ? i : best;
+    network->crew.kernels->softmax_f32(row, vocab, 1);
+    kept[0] = -logf(fmaxf(row[word], 1e-37f));
+    kept[1] = best == word;
+    row[word] -= 1;
+    for (size_t i = 0; i < vocab; i++)
+        row[i] *= (float)job->scale;
+}
+
+double berth_network_masked_loss(struct berth_network *network, const int32_t *words, double scale,
+                                 size_t *right)
+{
+    size_t rows = network->masked;
+    struct masked_rows job = {network, words, scale / (double)rows};
+    berth_crew_run(&network->crew, rows, 32.0 * (double)rows * (double)network->weights->vocab,
+                   masked_loss_piece, &job);
+    double sum = 0;
+    for (size_t i = 0; i < rows; i++) {
+        sum += network->masked_loss[i * 2];
+        *right += network->masked_loss[i * 2 + 1] > 0;
+    }
+    return sum / (double)rows;
+}
+
+/* From the gradient of the masked words' logits to that of the last layer's output, in d_out. */
+static void backward_masked(struct berth_network *network, const float *dlogits)
+{
+    const struct berth_weights *weights = network->weights;
+    const struct berth_crew *crew = &network->crew;
+    size_t c = weights->hidden, e = weights->embedding, rows = network->masked;
+    float *mid = network->d_mid, *d_in = network->d_ffn;
+    berth_product_back_weight(crew, weights->grad + weights->word, weights->grad + weights->output_bias,
+                              dlogits, network->masked_out, rows, weights->vocab, e);
+    berth_product_back_input(crew, mid, dlogits, weights->value + weights->word, NULL, rows, weights->vocab,
+                             e);
+    norm_back(network, mid, mid, network->masked_act, &weights->transform_norm, rows);
+    berth_rows_act_back(crew, mid, mid, network->masked_sum, rows, e, network->act);
+    apply_back(network, d_in, NULL, mid, network->masked_in, &weights->transform, rows);
+    memset(network->d_out, 0, network->tokens * c * sizeof *network->d_out);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(network->d_out + network->slots[i] * c, d_in + i * c, c * sizeof *d_in);
+}
+
+static void backward_classifier(struct berth_network *network, const float *dlogits)
 {
     const struct berth_weights *weights = network->weights;
     size_t c = weights->hidden, texts = network->texts, last = weights->layers;
     float *mid = network->d_mid;
-    use_bf16(network, false);
     apply_back(network, mid, NULL, dlogits, network->pool_out, &weights->classifier, texts);
     drop(network, last, BERTH_DROP_HEAD_OUT, mid, mid, NULL, texts, c);
     berth_rows_act_back(&network->crew, mid, mid, network->pool_sum, texts, c, network->pooler_act);
     apply_back(network, network->d_out, NULL, mid, network->head_in, &weights->pooler, texts);
     drop(network, last, BERTH_DROP_HEAD_IN, network->d_out, network->d_out, NULL, texts, c);
+}
+
+void berth_network_backward(struct berth_network *network, const float *dlogits)
+{
+    const struct berth_weights *weights = network->weights;
+    use_bf16(network, false);
+    if (weights->masked)
+        backward_masked(network, dlogits);
+    else
+        backward_classifier(network, dlogits);
     use_bf16(network, network->bf16);
     for (size_t i = weights->layers; i-- > 0;)
         backward_layer(network, i);

@@ -26,6 +26,8 @@ struct berth_train_batch {
     const size_t *offsets;   /* [texts + 1], offsets[0] = 0, every text has a token */
     const int32_t *ids;      /* [tokens] */
     const uint8_t *type_ids; /* [tokens] */
+    size_t masked;           /* tokens whose words are asked for; masked-language heads only */
+    const size_t *slots;     /* [masked]: those tokens, ascending */
 };
 
 /* Where dropout happens. One key for each site and step makes all masks. */
@@ -74,7 +76,11 @@ struct berth_network {
     float *embedded, *normed, *projected; /* [tokens, E]: LayerNorm's input, its output; [tokens, C] */
     struct berth_kept_layer *layer;       /* [L], owned */
     float *head_in, *pool_sum, *pool_out; /* [texts, C] */
-    float *logits;                        /* [texts, labels] */
+    float *logits;                        /* [texts, labels], or [masked, V] */
+    size_t max_masked, masked;
+    size_t *slots;      /* [max_masked] */
+    float *masked_loss; /* [max_masked, 2]: the loss of a word, and whether it was predicted */
+    float *masked_in, *masked_sum, *masked_act, *masked_out; /* [max_masked, C], then [max_masked, E] */
     /* Gradients on their way back. */
     float *d_out, *d_mid, *d_ffn, *d_query,
         *d_key_value; /* [tokens, C], [tokens, C], [tokens, F], [tokens, C], [tokens, 2C] */
@@ -92,9 +98,17 @@ enum berth_status berth_network_new(const struct berth_encoder *encoder, const s
                                     struct berth_error *err);
 void berth_network_free(struct berth_network *network); /* NULL is fine */
 
+/* Slots that a batch of so many tokens may have. */
+size_t berth_network_slots(size_t tokens);
+
 /* Logits [texts, labels] of the batch, in network->logits. rates NULL: nothing is dropped (evaluation). */
 void berth_network_forward(struct berth_network *network, const struct berth_train_batch *batch,
                            const struct berth_train_rates *rates);
+
+/* With a masked-language head: the mean cross entropy of the words at the slots, whose logits become their
+ * gradient times `scale`; *right counts words that are predicted rightly. */
+double berth_network_masked_loss(struct berth_network *network, const int32_t *words, double scale,
+                                 size_t *right);
 
 /* Adds the gradient of every weight to weights->grad, for the batch that went forward last and the gradient
  * dlogits [texts, labels]. */

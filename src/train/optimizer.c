@@ -224,6 +224,14 @@ void berth_optimizer_settle(struct berth_optimizer *optimizer, const struct bert
     refresh(optimizer, crew, stale);
 }
 
+void berth_optimizer_touch_all(struct berth_optimizer *optimizer, const struct berth_crew *crew)
+{
+    berth_optimizer_settle(optimizer, crew);
+    for (size_t row = 0; row < optimizer->weights->vocab; row++)
+        optimizer->touched[row] = (int32_t)row;
+    optimizer->touched_count = optimizer->weights->vocab;
+}
+
 static void row_piece(void *context, size_t piece, size_t member)
 {
     const struct rows_job *job = context;

@@ -55,6 +55,8 @@ void berth_optimizer_free(struct berth_optimizer *optimizer); /* NULL is fine */
 /* Makes these rows of the word embedding current (before a forward pass) and expects gradients for them. */
 void berth_optimizer_touch(struct berth_optimizer *optimizer, const struct berth_crew *crew,
                            const int32_t *ids, size_t count);
+/* The same for all rows. */
+void berth_optimizer_touch_all(struct berth_optimizer *optimizer, const struct berth_crew *crew);
 /* Makes all rows current: before weights are evaluated or written. */
 void berth_optimizer_settle(struct berth_optimizer *optimizer, const struct berth_crew *crew);
 

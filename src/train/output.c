@@ -2,12 +2,14 @@
  * model); the tokenizer's files are copied, or written from the tokenizer. */
 #include "train/output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
@@ -98,8 +100,8 @@ static bool put_dropouts(json_t *root, const struct berth_config *config)
 
 static bool put_labels(json_t *root, const struct berth_config *config)
 {
-    json_t *names = json_object(), *ids = json_object();
-    bool ok = put(root, "id2label", names) && put(root, "label2id", ids);
+    bool ok = put(root, "id2label", json_object()) && put(root, "label2id", json_object());
+    json_t *names = json_object_get(root, "id2label"), *ids = json_object_get(root, "label2id");
     for (size_t i = 0; ok && i < config->labels; i++) {
         char number[24];
         snprintf(number, sizeof number, "%zu", i);
@@ -110,8 +112,12 @@ static bool put_labels(json_t *root, const struct berth_config *config)
     return ok && put(root, "problem_type", json_string(berth_problem_name(config->problem)));
 }
 
-static const char *class_of(enum berth_family family)
+static const char *class_of(enum berth_family family, bool masked)
 {
+    if (masked)
+        return family == BERTH_FAMILY_DISTILBERT ? "DistilBertForMaskedLM"
+               : family == BERTH_FAMILY_ELECTRA  ? "ElectraForMaskedLM"
+                                                 : "BertForMaskedLM";
     return family == BERTH_FAMILY_DISTILBERT ? "DistilBertForSequenceClassification"
            : family == BERTH_FAMILY_ELECTRA  ? "ElectraForSequenceClassification"
                                              : "BertForSequenceClassification";
@@ -143,9 +149,10 @@ static enum berth_status write_config(const struct berth_output *output, struct 
     if (status != BERTH_OK)
         return status;
     bool ok = root && (output->source || put_sizes(root, config)) && put_dropouts(root, config) &&
-              put_labels(root, config) && put_size(root, "vocab_size", output->weights->vocab) &&
+              (output->weights->masked || put_labels(root, config)) &&
+              put_size(root, "vocab_size", output->weights->vocab) &&
               put(root, "torch_dtype", json_string("float32")) &&
-              put(root, "architectures", json_pack("[s]", class_of(config->family)));
+              put(root, "architectures", json_pack("[s]", class_of(config->family, output->weights->masked)));
     status = ok ? write_json(output->directory, "config.json", root, err)
                 : berth_fail_memory(err, "config.json", 0);
     json_decref(root);
@@ -263,6 +270,25 @@ static enum berth_status make_directory(const char *directory, struct berth_erro
                   : BERTH_OK;
 }
 
+/* What a killed run was writing. */
+static void remove_unfinished(const char *directory)
+{
+    static const char *const written[] = {"config.json",     "model.safetensors", "resume.safetensors",
+                                          "train_log.jsonl", "eval_log.jsonl",    "eval_results.json",
+                                          "training.svg"};
+    DIR *folder = opendir(directory);
+    for (const struct dirent *entry; folder && (entry = readdir(folder));) {
+        for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+            size_t length = strlen(written[i]);
+            if (strncmp(entry->d_name, written[i], length) == 0 &&
+                strncmp(entry->d_name + length, ".part-", 6) == 0)
+                unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static bool same_directory(const char *a, const char *b)
 {
     struct stat x, y;
@@ -272,6 +298,7 @@ static bool same_directory(const char *a, const char *b)
 enum berth_status berth_output_begin(const struct berth_output *output, struct berth_error *err)
 {
     enum berth_status status = make_directory(output->directory, err);
+    remove_unfinished(output->directory);
     if (status == BERTH_OK)
         status = write_config(output, err);
     if (output->own_vocab || !output->source)

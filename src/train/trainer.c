@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "train/curves.h"
 #include "train/journal.h"
 #include "train/order.h"
 #include "train/output.h"
@@ -22,6 +23,7 @@ struct run {
     struct berth_network *network;
     struct berth_optimizer *optimizer;
     struct berth_train_window window;
+    struct berth_masking masking; /* of masked-language training */
     struct berth_output output;
     struct berth_journal log, eval_log;
     struct berth_train_state state;
@@ -125,9 +127,11 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     const struct berth_train_job *job = run->job;
     enum berth_status status;
     struct berth_network_bounds bounds = berth_order_bounds(job->train, run->options->batch_size);
-    size_t width = berth_loss_width(&job->loss), labels = job->loss.labels;
-    const struct berth_weights_options made = {
-        .labels = labels, .vocab = berth_tokenizer_vocab_size(job->tokenizer), .seed = job->seed};
+    size_t width = job->train->width, labels = job->loss.labels;
+    const struct berth_weights_options made = {.labels = labels,
+                                               .vocab = berth_tokenizer_vocab_size(job->tokenizer),
+                                               .seed = job->seed,
+                                               .masked = job->masked};
     if (job->dev) {
         bounds.longest = berth_max(bounds.longest, job->dev->longest);
         bounds.tokens = berth_max(bounds.tokens, job->dev->longest);
@@ -138,6 +142,8 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     BERTH_TRY(
         berth_network_new(job->encoder, run->weights, job->kernels, job->team, &bounds, &run->network, err));
     run->network->bf16 = job->bf16;
+    if (job->masked)
+        BERTH_TRY(berth_masking_init(&run->masking, job->tokenizer, run->weights->vocab, bounds.tokens, err));
     BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, err));
     const struct berth_optimizer_options options = optimizer_options(run);
     BERTH_TRY(berth_optimizer_new(&options, run->weights, &run->optimizer, err));
@@ -164,6 +170,7 @@ static void close_run(struct run *run)
     berth_journal_close(&run->log);
     berth_journal_close(&run->eval_log);
     berth_train_window_clear(&run->window);
+    berth_masking_clear(&run->masking);
     berth_optimizer_free(run->optimizer);
     berth_network_free(run->network);
     berth_weights_free(run->weights);
@@ -203,13 +210,22 @@ static double learn(struct run *run, size_t index, double scale)
                                             .seed = run->job->seed,
                                             .step = index};
     take_batch(run, index);
-    const struct berth_train_batch *batch = &run->window.batch;
-    berth_optimizer_touch(run->optimizer, &run->network->crew, batch->ids, batch->offsets[batch->texts]);
+    struct berth_train_batch *batch = &run->window.batch;
+    size_t right = 0;
+    if (run->job->masked) {
+        berth_masking_apply(&run->masking, batch, run->window.ids, run->job->seed, index);
+        berth_optimizer_touch_all(run->optimizer, &run->network->crew); /* the head reads the whole table */
+    } else {
+        berth_optimizer_touch(run->optimizer, &run->network->crew, batch->ids, batch->offsets[batch->texts]);
+    }
     berth_network_forward(run->network, batch, &rates);
-    double loss = berth_loss_of(&run->job->loss, run->dlogits, run->network->logits, run->window.targets,
-                                run->job->train->teacher ? run->window.teacher : NULL, batch->texts, scale);
+    double loss =
+        run->job->masked
+            ? berth_network_masked_loss(run->network, run->masking.words, scale, &right)
+            : berth_loss_of(&run->job->loss, run->dlogits, run->network->logits, run->window.targets,
+                            run->job->train->teacher ? run->window.teacher : NULL, batch->texts, scale);
     if (isfinite(loss))
-        berth_network_backward(run->network, run->dlogits);
+        berth_network_backward(run->network, run->job->masked ? run->network->logits : run->dlogits);
     run->examples += batch->texts;
     return loss;
 }
@@ -315,14 +331,23 @@ static enum berth_status write_results(struct run *run, struct berth_error *err)
     return status;
 }
 
+static enum berth_status measure(struct run *run, struct berth_evaluation *evaluation,
+                                 struct berth_error *err)
+{
+    const struct berth_train_job *job = run->job;
+    if (job->masked)
+        return berth_train_evaluate_masked(run->network, &run->window, &run->masking, job->dev, run->dev_rows,
+                                           run->dev_scratch, evaluation, err);
+    return berth_train_evaluate(run->network, &run->window, job->dev, job->labels, run->dev_rows,
+                                run->dev_scratch, evaluation, err);
+}
+
 static enum berth_status evaluate(struct run *run, struct berth_error *err)
 {
     struct berth_evaluation evaluation;
     uint64_t start = berth_clock_ns();
     berth_optimizer_settle(run->optimizer, &run->network->crew);
-    enum berth_status status =
-        berth_train_evaluate(run->network, &run->window, run->job->dev, run->job->labels, run->dev_rows,
-                             run->dev_scratch, &evaluation, err);
+    enum berth_status status = measure(run, &evaluation, err);
     if (status == BERTH_OK)
         status = berth_journal_write(&run->eval_log, evaluation_line(run, &evaluation), err);
     if (status != BERTH_OK)
@@ -376,12 +401,11 @@ static enum berth_status tell(struct run *run, struct berth_error *err)
     };
     if (options->progress(options->progress_context, &progress))
         return BERTH_OK;
-    enum berth_status status = save(run, err);
-    return status == BERTH_OK
-               ? berth_fail(err, BERTH_CANCELLED,
-                            "stopped at step %zu of %zu; the same command with --resume goes on",
-                            run->state.step, run->steps)
-               : status;
+    return berth_fail(
+        err, BERTH_CANCELLED,
+        "stopped at step %zu of %zu; the same command with --resume goes on from the state that "
+        "was saved last",
+        run->state.step, run->steps);
 }
 
 /* --- the run -------------------------------------------------------------------------------------- */
@@ -448,6 +472,9 @@ static enum berth_status finish(struct run *run, struct berth_finetune_report *r
         if (status != BERTH_OK)
             return status;
     }
+    status = berth_curves_write(run->job->directory, run->job->dev ? run->best.metric[0].name : NULL, err);
+    if (status != BERTH_OK)
+        return status;
     double seconds = seconds_since(run->started);
     report->steps = run->state.step;
     report->best_step = run->state.best_step;

@@ -7,6 +7,7 @@
 #include "eval/label_map.h"
 #include "train/data.h"
 #include "train/loss.h"
+#include "train/masking.h"
 #include "train/network.h"
 #include "train/optimizer.h"
 
@@ -24,7 +25,8 @@ struct berth_train_job {
     const struct berth_label_map *labels;
     struct berth_loss loss;
     enum berth_schedule schedule;
-    bool bf16; /* products in bf16, weights and sums in fp32 */
+    bool masked; /* masked-language training: labels, and loss but for its labels, are not read */
+    bool bf16;   /* products in bf16, weights and sums in fp32 */
 };
 
 /* Writes the directory; report's members about one run are filled. On failure what was written last is whole,
@@ -34,6 +36,14 @@ enum berth_status berth_train_run(const struct berth_train_job *job, struct bert
 
 /* The gradients of the first batch as a file (options->dump_gradients), and its loss. */
 enum berth_status berth_train_dump(const struct berth_train_job *job, double *loss, struct berth_error *err);
+
+/* Mean loss, and as "accuracy" and "perplexity", of guessing masked words: the same ones at every call. */
+enum berth_status berth_train_evaluate_masked(struct berth_network *network,
+                                              struct berth_train_window *window,
+                                              struct berth_masking *masking,
+                                              const struct berth_train_data *data, size_t *rows,
+                                              size_t *scratch, struct berth_evaluation *evaluation,
+                                              struct berth_error *err);
 
 /* Metrics of the weights on the data, whose targets are in the task's order. `rows` is scratch of
  * data->count, window and network hold what bounds say. */

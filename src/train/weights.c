@@ -132,6 +132,30 @@ static void place_head(struct layout *l)
     weights->classifier = place_linears(l, &stems, &source, 1, weights->labels, weights->hidden);
 }
 
+/* Hugging Face's names of the masked-language head: dense, LayerNorm, and what the output's bias hangs on. */
+static const char *const masked_names[][3] = {
+    [BERTH_FAMILY_BERT] = {"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
+                           "cls.predictions"},
+    [BERTH_FAMILY_DISTILBERT] = {"vocab_transform", "vocab_layer_norm", "vocab_projector"},
+    [BERTH_FAMILY_ELECTRA] = {"generator_predictions.dense", "generator_predictions.LayerNorm",
+                              "generator_lm_head"},
+};
+
+static void place_masked_head(struct layout *l)
+{
+    static const struct berth_linear absent;
+    struct berth_weights *weights = l->weights;
+    const char *const *names = masked_names[l->encoder->config.family];
+    const struct berth_linear *source = &absent;
+    size_t e = weights->embedding;
+    l->depth = weights->layers + 1;
+    weights->transform = place_linears(l, &names[0], &source, 1, e, weights->hidden);
+    weights->transform_norm = (struct berth_train_norm){.n = e};
+    weights->transform_norm.gamma = place(l, names[1], "weight", e, 0, false, &absent.bias);
+    weights->transform_norm.beta = place(l, names[1], "bias", e, 0, false, &absent.bias);
+    weights->output_bias = place(l, names[2], "bias", weights->vocab, 0, false, &absent.bias);
+}
+
 static void place_all(struct layout *l)
 {
     struct berth_weights *weights = l->weights;
@@ -148,7 +172,10 @@ static void place_all(struct layout *l)
         weights->project = place_linear(l, names->project, SIZE_MAX, &encoder->project, weights->hidden, e);
     for (size_t i = 0; i < weights->layers; i++)
         place_layer(l, i);
-    place_head(l);
+    if (weights->masked)
+        place_masked_head(l);
+    else
+        place_head(l);
 }
 
 /* --- numbers -------------------------------------------------------------------------------------- */
@@ -169,6 +196,18 @@ static void draw(struct berth_weights *weights, const struct berth_weight *weigh
         memset(out + config->pad_token_id * weight->columns, 0, weight->columns * sizeof *out);
 }
 
+/* A head that the encoder does not bind may be in the checkpoint all the same: a masked-language one. */
+static void find_extra(struct layout *l, size_t index)
+{
+    struct berth_weight *weight = &l->weights->list[index];
+    const struct berth_tensor *found = berth_checkpoint_find(l->encoder->checkpoint, weight->name);
+    if (!l->weights->masked || !found || found->elements != weight->elements ||
+        !berth_dtype_is_float(found->dtype))
+        return;
+    l->source[index] = found;
+    weight->fresh = false;
+}
+
 static enum berth_status fill(struct layout *l, const struct berth_weights_options *options,
                               const struct berth_kernels *kernels, struct berth_error *err)
 {
@@ -177,6 +216,8 @@ static enum berth_status fill(struct layout *l, const struct berth_weights_optio
     uint64_t seed = options->seed ^ (encoder->seed << 32);
     for (size_t i = 0; i < weights->count; i++) {
         struct berth_weight *weight = &weights->list[i];
+        if (weight->fresh && encoder->checkpoint)
+            find_extra(l, i);
         weight->fresh = weight->fresh || !encoder->checkpoint;
         if (weight->fresh) {
             draw(weights, weight, i, &encoder->config, seed);
@@ -207,6 +248,7 @@ static void take_sizes(struct berth_weights *weights, const struct berth_encoder
     weights->positions = config->max_positions;
     weights->types = encoder->type_embedding.elements ? config->type_vocab_size : 0;
     weights->labels = encoder->has_head && encoder->checkpoint ? config->labels : options->labels;
+    weights->masked = options->masked;
     weights->has_project = config->embedding_size != config->hidden_size;
 }
 

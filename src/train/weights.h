@@ -56,14 +56,19 @@ struct berth_weights {
     struct berth_train_norm embedding_norm;
     bool has_project;
     struct berth_train_linear project;
-    struct berth_train_layer *layer; /* [L], owned */
-    struct berth_train_linear pooler, classifier;
+    struct berth_train_layer *layer;              /* [L], owned */
+    struct berth_train_linear pooler, classifier; /* n 0 when masked */
+    bool masked; /* a masked-language head instead: logits = norm(act(x . transform)) . word^T + bias */
+    struct berth_train_linear transform; /* [E, C] */
+    struct berth_train_norm transform_norm;
+    size_t output_bias; /* [V] */
 };
 
 struct berth_weights_options {
     size_t labels; /* of the head, when the encoder brings none of its own */
     size_t vocab;  /* rows of a random encoder's word embedding; 0: the preset's */
     uint64_t seed; /* of weights that are made anew */
+    bool masked;   /* with a masked-language head, tied to the word embedding */
 };
 
 /* Copies the encoder's weights, widened; what it lacks (the head of a bare encoder, everything of a random

@@ -23,7 +23,7 @@ for row in CoLA:cola:matthews_correlation MRPC:mrpc:f1 RTE:rte:accuracy STS-B:st
     done
 done
 ls "$work/rte" | tr '\n' ' ' >"$work/list"
-grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special_tokens_map.json tokenizer_config.json train_log.jsonl vocab.txt " \
+grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special_tokens_map.json tokenizer_config.json train_log.jsonl training.svg vocab.txt " \
     "$work/list" || fail "the directory holds: $(cat "$work/list")"
 [ "$(wc -l <"$work/rte/train_log.jsonl")" -eq 6 ] || fail "train_log.jsonl has not a line a step"
 grep -q '"problem_type": "regression"' "$work/stsb/config.json" || fail "stsb is no regression"
@@ -50,6 +50,16 @@ grep -q "^accuracy  *1.0" "$work/out" || fail "a student of alpha 1 does not fol
 refused "teacher $work/rte has no label 'blame'" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/rte" -o "$work/x"
 refused "multi_label" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/sets" -o "$work/x"
 
+# --- pre-training on lines of text, then fine-tuning from that --------------------------------------
+cut -f 1 "$shared/data/sst2/dev.tsv" >"$work/lines.txt"
+expect 0 "" "$berth" $tiny --objective mlm --train "$work/lines.txt" --dev "$work/lines.txt" --max-steps 4 -o "$work/mlm"
+grep -q "^perplexity" "$work/out" || fail "mlm: no perplexity: $(cat "$work/out")"
+grep -q BertForMaskedLM "$work/mlm/config.json" || fail "mlm: not a BertForMaskedLM"
+expect 0 "" "$berth" $tiny -m "$work/mlm" --objective mlm --train "$work/lines.txt" --max-steps 2 -o "$work/mlm-on"
+expect 0 "" "$berth" $tiny -m "$work/mlm" --task csv --train "$work/a.csv" --max-steps 2 --precision bf16 -o "$work/from-mlm"
+expect 0 "" "$berth" predict -q -m "$work/from-mlm" "a fine film"
+refused "unknown objective" "$berth" $tiny --objective guess --train "$work/lines.txt" -o "$work/x"
+
 # --- the same command gives the same bits, killed and resumed too -----------------------------------
 head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
 run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7"
@@ -63,6 +73,7 @@ sed 's/,"examples_per_second.*//' "$work/whole/train_log.jsonl" >"$work/log.whol
 sed 's/,"examples_per_second.*//' "$work/parts/train_log.jsonl" >"$work/log.parts"
 same "$work/log.whole" "$work/log.parts"
 same "$work/whole/eval_log.jsonl" "$work/parts/eval_log.jsonl"
+same <(ls "$work/whole") <(ls "$work/parts")
 expect 0 "" "$berth" $run -t 1 -o "$work/one"
 same "$work/whole/model.safetensors" "$work/one/model.safetensors"
 expect 0 "" "$berth" $run --seed 2 -o "$work/other"

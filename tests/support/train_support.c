@@ -9,10 +9,12 @@
 
 #include "base/rng.h"
 
-void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads)
+static void open_rig(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads,
+                     bool masked)
 {
     struct berth_error err = {0};
-    const struct berth_weights_options options = {.labels = encoder->config.labels, .seed = 1};
+    const struct berth_weights_options options = {
+        .labels = encoder->config.labels, .seed = 1, .masked = masked};
     const struct berth_network_bounds bounds = {
         .tokens = TRAIN_TOKENS, .texts = TRAIN_TEXTS, .pairs = 1 << 18, .longest = 128};
     *rig = (struct train_rig){.encoder = encoder, .kernels = berth_kernels_select(isa)};
@@ -22,6 +24,17 @@ void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum b
             BERTH_OK)
         fail_msg("%s", err.message);
     rig->loss = (struct berth_loss){.problem = encoder->config.problem, .labels = rig->weights->labels};
+}
+
+void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads)
+{
+    open_rig(rig, encoder, isa, threads, false);
+}
+
+void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa,
+                           size_t threads)
+{
+    open_rig(rig, encoder, isa, threads, true);
 }
 
 void train_rig_close(struct train_rig *rig)
@@ -60,8 +73,10 @@ void train_batch_from_json(struct train_batch *batch, const json_t *examples, co
         read_target(batch->targets + index * width, label ? label : json_object_get(example, "labels"),
                     width);
     }
-    batch->batch =
-        (struct berth_train_batch){json_array_size(rows), batch->offsets, batch->ids, batch->types};
+    batch->batch = (struct berth_train_batch){.texts = json_array_size(rows),
+                                              .offsets = batch->offsets,
+                                              .ids = batch->ids,
+                                              .type_ids = batch->types};
 }
 
 void train_batch_random(struct train_batch *batch, const size_t *lengths, size_t texts, unsigned seed,
@@ -86,13 +101,22 @@ void train_batch_random(struct train_batch *batch, const size_t *lengths, size_t
                     : (double)berth_rng_below(&rng, single ? rig->loss.labels : 2);
         }
     }
-    batch->batch = (struct berth_train_batch){texts, batch->offsets, batch->ids, batch->types};
+    batch->batch = (struct berth_train_batch){
+        .texts = texts, .offsets = batch->offsets, .ids = batch->ids, .type_ids = batch->types};
 }
 
 double train_rig_loss(struct train_rig *rig, const struct train_batch *batch,
                       const struct berth_train_rates *rates, bool backward)
 {
     berth_network_forward(rig->network, &batch->batch, rates);
+    if (rig->weights->masked) {
+        size_t right = 0;
+        double masked = berth_network_masked_loss(rig->network, batch->words, 1, &right);
+        memset(rig->weights->grad, 0, rig->weights->total * sizeof(float));
+        if (backward)
+            berth_network_backward(rig->network, rig->network->logits);
+        return masked;
+    }
     double loss = berth_loss_of(&rig->loss, rig->dlogits, rig->network->logits, batch->targets, NULL,
                                 batch->batch.texts, 1);
     if (backward) {

@@ -27,10 +27,15 @@ struct train_batch {
     int32_t ids[TRAIN_TOKENS];
     uint8_t types[TRAIN_TOKENS];
     double targets[TRAIN_TEXTS * 8];
+    size_t slots[8]; /* a masked-language head's, set by the test */
+    int32_t words[8];
 };
 
 /* Takes the encoder. Fails the test on error. */
 void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads);
+/* The same with a masked-language head. */
+void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa,
+                           size_t threads);
 void train_rig_close(struct train_rig *rig);
 
 /* The examples with these numbers, of train.json. */

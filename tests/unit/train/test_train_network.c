@@ -19,7 +19,7 @@
 
 struct example {
     const char *config;
-    bool dropout;
+    bool dropout, masked;
 };
 
 #define BERT(act, problem, labels)                                                                     \
@@ -29,24 +29,31 @@ struct example {
     ",\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.3,\"initializer_range\":0.2}"
 
 static const struct example examples[] = {
-    {BERT("gelu", "single_label_classification", "3"), false},
-    {BERT("gelu", "single_label_classification", "3"), true},
-    {BERT("gelu_new", "multi_label_classification", "4"), true},
-    {BERT("silu", "regression", "1"), true},
+    {BERT("gelu", "single_label_classification", "3"), false, false},
+    {BERT("gelu", "single_label_classification", "3"), true, false},
+    {BERT("gelu_new", "multi_label_classification", "4"), true, false},
+    {BERT("silu", "regression", "1"), true, false},
     {"{\"model_type\":\"distilbert\",\"dim\":24,\"n_layers\":3,\"n_heads\":2,\"hidden_dim\":20,\"vocab_"
      "size\":50,"
      "\"max_position_embeddings\":20,\"activation\":\"gelu\",\"initializer_range\":0.2}",
-     true},
+     true, false},
     {"{\"model_type\":\"electra\",\"hidden_size\":24,\"embedding_size\":10,\"num_hidden_layers\":1,"
      "\"num_attention_heads\":4,\"intermediate_size\":40,\"vocab_size\":50,\"max_position_embeddings\":20,"
      "\"type_vocab_size\":2,\"initializer_range\":0.2}",
-     true},
+     true, false},
+    {BERT("gelu", "single_label_classification", "3"), true, true},
+    {"{\"model_type\":\"electra\",\"hidden_size\":24,\"embedding_size\":10,\"num_hidden_layers\":2,"
+     "\"num_attention_heads\":4,\"intermediate_size\":40,\"vocab_size\":50,\"max_position_embeddings\":20,"
+     "\"type_vocab_size\":2,\"initializer_range\":0.2}",
+     false, true},
 };
 enum { EXAMPLES = sizeof examples / sizeof examples[0] };
 
 /* An encoder of this configuration without weights: they are drawn. */
-static void open_example(struct train_rig *rig, const char *json, enum berth_isa isa, size_t threads)
+static void open_example(struct train_rig *rig, const struct example *example, enum berth_isa isa,
+                         size_t threads)
 {
+    const char *json = example->config;
     struct berth_encoder *encoder = calloc(1, sizeof *encoder);
     struct berth_error err = {0};
     if (berth_config_parse("example", json, strlen(json), &encoder->config, &err) != BERTH_OK)
@@ -54,7 +61,10 @@ static void open_example(struct train_rig *rig, const char *json, enum berth_isa
     encoder->layers = calloc(encoder->config.layers, sizeof *encoder->layers);
     encoder->pooler_act = encoder->config.summary_activation;
     encoder->type_embedding.elements = encoder->config.type_vocab_size;
-    train_rig_open(rig, encoder, isa, threads);
+    if (example->masked)
+        train_rig_open_masked(rig, encoder, isa, threads);
+    else
+        train_rig_open(rig, encoder, isa, threads);
     rig->loss.labels = rig->weights->labels;
 }
 
@@ -113,15 +123,29 @@ static bool is_near(double got, double want)
     return fabs(got - want) <= 0.02 * want + 1e-3; /* third derivatives, and a loss rounded to 2^-23 */
 }
 
+/* Some words of several texts. */
+static void mask_words(struct train_batch *batch)
+{
+    static const size_t slots[] = {1, 4, 5, 20, 32};
+    batch->batch.masked = sizeof slots / sizeof slots[0];
+    batch->batch.slots = batch->slots;
+    for (size_t i = 0; i < batch->batch.masked; i++) {
+        batch->slots[i] = slots[i];
+        batch->words[i] = (int32_t)(7 * i + 3);
+    }
+}
+
 static void check_example(const struct example *example)
 {
     struct train_rig rig;
     struct train_batch batch;
-    open_example(&rig, example->config, support_best_isa(), 2);
+    open_example(&rig, example, support_best_isa(), 2);
     if (strstr(example->config, "num_labels\":3") || !strstr(example->config, "num_labels"))
         rig.loss.smoothing = 0.1;
     stir(&rig);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+    if (example->masked)
+        mask_words(&batch);
     struct berth_train_rates rates = rates_of(&rig);
     const struct berth_train_rates *dropout = example->dropout ? &rates : NULL;
     train_rig_loss(&rig, &batch, dropout, true);
@@ -158,7 +182,7 @@ static void gradients_with_any_number_of_threads_are_the_same_bits(void **state)
     for (size_t threads = 1; threads <= 4; threads++) {
         struct train_rig rig;
         struct train_batch batch;
-        open_example(&rig, examples[1].config, support_best_isa(), threads);
+        open_example(&rig, &examples[1], support_best_isa(), threads);
         train_batch_random(&batch, lengths, TEXTS, 5, &rig);
         struct berth_train_rates rates = rates_of(&rig);
         train_rig_loss(&rig, &batch, &rates, true);
@@ -177,15 +201,17 @@ static void logits_of_a_text_do_not_depend_on_its_neighbours(void **state)
     (void)state;
     struct train_rig rig;
     struct train_batch batch;
-    open_example(&rig, examples[0].config, support_best_isa(), 2);
+    open_example(&rig, &examples[0], support_best_isa(), 2);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
     train_rig_loss(&rig, &batch, NULL, false);
     float together[TEXTS * 3];
     memcpy(together, rig.network->logits, sizeof together);
     for (size_t i = 0; i < TEXTS; i++) {
         const size_t offsets[] = {0, lengths[i]};
-        const struct berth_train_batch alone = {1, offsets, batch.ids + batch.offsets[i],
-                                                batch.types + batch.offsets[i]};
+        const struct berth_train_batch alone = {.texts = 1,
+                                                .offsets = offsets,
+                                                .ids = batch.ids + batch.offsets[i],
+                                                .type_ids = batch.types + batch.offsets[i]};
         berth_network_forward(rig.network, &alone, NULL);
         assert_memory_equal(rig.network->logits, together + i * 3, 3 * sizeof(float));
     }
@@ -197,7 +223,7 @@ static void dropout_of_another_step_gives_another_loss(void **state)
     (void)state;
     struct train_rig rig;
     struct train_batch batch;
-    open_example(&rig, examples[1].config, support_best_isa(), 2);
+    open_example(&rig, &examples[1], support_best_isa(), 2);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
     struct berth_train_rates rates = rates_of(&rig);
     double first = train_rig_loss(&rig, &batch, &rates, false),
