@@ -105,11 +105,8 @@ int main(int argc, char **argv)
 {
     const char *quick = getenv("BERTH_BENCH_QUICK"), *shared = getenv("BERTH_SHARED");
     const char *output = "build/bench/targets.json";
-    struct target_run run = {.build = "build",
-                             .quick = quick && strcmp(quick, "1") == 0,
-                             .data = shared ? shared : "../shared",
-                             .results = json_array(),
-                             .verdicts = json_array()};
+    struct target_run run = {
+        .build = "build", .quick = quick && strcmp(quick, "1") == 0, .data = shared ? shared : "../shared"};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--quick") == 0) {
             run.quick = true;
@@ -122,6 +119,8 @@ int main(int argc, char **argv)
                     "usage: bench_targets [--quick] [--only T1,..,T10,T15,more,products] [-o FILE]\n");
             return 2;
         }
+    run.results = json_array();
+    run.verdicts = json_array();
     berth_rng_seed(&run.rng, 1);
     berth_cpu_detect(&run.cpu);
     const bool written = measure_all(&run, output);
