@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all setup demo test bench install fuzz format clean
+.PHONY: all setup demo test bench bench-train install fuzz format clean
 
 all: setup
 	@scripts/build release berth berth_static berth_shared
@@ -21,6 +21,9 @@ test:
 
 bench: all
 	@scripts/bench
+
+bench-train: all
+	@scripts/bench-train
 
 install: all
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"

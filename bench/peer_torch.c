@@ -1,4 +1,4 @@
-/* peer_torch.c: starts peer_torch.py and speaks with it, a line a question, a line an answer. */
+/* peer_torch.c: starts a script and speaks with it, a line a question, a line an answer. */
 #include "peer_torch.h"
 
 #include <sched.h>
@@ -14,22 +14,28 @@ struct peer_torch {
     FILE *questions, *answers;
 };
 
-static void run_child(const char *script, int questions, int answers)
+static void run_child(const char *script, const char *argument, size_t threads, int questions, int answers)
 {
+    char count[24];
     dup2(questions, STDIN_FILENO);
     dup2(answers, STDOUT_FILENO);
     if (!freopen("/dev/null", "w", stderr))
         _exit(127);
     for (int end = 3; end < 256; end++)
         close(end); /* so that a peer that ends is seen to end */
-    setenv("OMP_NUM_THREADS", "1", 1);
+    snprintf(count, sizeof count, "%zu", threads);
+    setenv("OMP_NUM_THREADS", count, 1);
+    if (threads > 1) { /* else its threads wander */
+        setenv("OMP_PLACES", "threads", 1);
+        setenv("OMP_PROC_BIND", "close", 1);
+    }
     setenv("ATEN_CPU_CAPABILITY", "avx512",
            1); /* Debian's stays at AVX2 otherwise; ignored where there is none */
-    execl("/usr/bin/python3", "python3", script, (char *)NULL);
+    execl("/usr/bin/python3", "python3", script, argument, (char *)NULL);
     _exit(127);
 }
 
-static bool start(struct peer_torch *peer, const char *script)
+static bool start(struct peer_torch *peer, const char *script, const char *argument, size_t threads)
 {
     int questions[2], answers[2];
     if (pipe(questions) != 0)
@@ -42,7 +48,7 @@ static bool start(struct peer_torch *peer, const char *script)
     fflush(NULL);
     peer->child = fork();
     if (peer->child == 0)
-        run_child(script, questions[0], answers[1]);
+        run_child(script, argument, threads, questions[0], answers[1]);
     close(questions[0]);
     close(answers[1]);
     peer->questions = fdopen(questions[1], "w");
@@ -51,11 +57,12 @@ static bool start(struct peer_torch *peer, const char *script)
     return peer->child > 0 && peer->questions && peer->answers;
 }
 
-struct peer_torch *peer_torch_open(const char *script, char why[PEER_TORCH_WHY_SIZE])
+struct peer_torch *peer_torch_open(const char *script, const char *argument, size_t threads,
+                                   char why[PEER_TORCH_WHY_SIZE])
 {
     char greeting[128];
     struct peer_torch *peer = calloc(1, sizeof *peer);
-    if (peer && start(peer, script) && fgets(greeting, sizeof greeting, peer->answers))
+    if (peer && start(peer, script, argument, threads) && fgets(greeting, sizeof greeting, peer->answers))
         return peer;
     snprintf(why, PEER_TORCH_WHY_SIZE, "PyTorch does not answer: /usr/bin/python3 %s (Debian: python3-torch)",
              script);
@@ -76,11 +83,13 @@ void peer_torch_close(struct peer_torch *peer)
     free(peer);
 }
 
-static bool ask(struct peer_torch *peer, const char *question)
+bool peer_torch_ask(struct peer_torch *peer, const char *question, double *number)
 {
     char answer[128];
-    return fputs(question, peer->questions) >= 0 && fflush(peer->questions) == 0 &&
-           fgets(answer, sizeof answer, peer->answers) && strcmp(answer, "ok\n") == 0;
+    if (fputs(question, peer->questions) < 0 || fputc('\n', peer->questions) == EOF ||
+        fflush(peer->questions) != 0 || !fgets(answer, sizeof answer, peer->answers))
+        return false;
+    return number ? sscanf(answer, "ok %lf", number) == 1 : strcmp(answer, "ok\n") == 0;
 }
 
 bool peer_torch_prepare(struct peer_torch *peer, size_t texts, size_t length)
@@ -89,11 +98,11 @@ bool peer_torch_prepare(struct peer_torch *peer, size_t texts, size_t length)
     cpu_set_t cores;
     if (sched_getaffinity(0, sizeof cores, &cores) == 0)
         sched_setaffinity(peer->child, sizeof cores, &cores);
-    snprintf(question, sizeof question, "prepare %zu %zu\n", texts, length);
-    return ask(peer, question);
+    snprintf(question, sizeof question, "prepare %zu %zu", texts, length);
+    return peer_torch_ask(peer, question, NULL);
 }
 
 bool peer_torch_run(void *peer)
 {
-    return ask(peer, "run\n");
+    return peer_torch_ask(peer, "run", NULL);
 }

@@ -143,7 +143,7 @@ static void open_slot(struct target_run *run, struct field *field, enum slot slo
     else if (slot == WEIGHTS)
         open_weights(field);
     else if (slot == TORCH_BF16)
-        field->torch = peer_torch_open("bench/peer_torch.py", field->why[slot]);
+        field->torch = peer_torch_open("bench/peer_torch.py", NULL, 1, field->why[slot]);
     else
         field->peer[slot] = target_peer_open(run, field->model, slots[slot].format, 1, field->why[slot]);
 }
