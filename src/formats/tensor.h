@@ -46,4 +46,8 @@ char *berth_tensor_describe(const struct berth_tensor *tensor, char *text, size_
  * F64. For another dtype it writes nothing: check berth_dtype_is_float first. */
 void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size_t count, float *out);
 
+/* Rounds float32 numbers to F32, F16 or BF16, to nearest even; false when a finite number is beyond what the
+ * type can hold (some are written then). */
+bool berth_narrow(enum berth_dtype dtype, const float *x, size_t count, void *out);
+
 #endif

@@ -19,6 +19,7 @@ enum { NAME_SIZE = 128, TENSORS_PER_LAYER = 16, TENSORS_OUTSIDE = 16 };
 struct list {
     const struct berth_encoder *encoder;
     const struct berth_family_names *names;
+    const enum berth_dtype *type; /* of all weights; NULL: each its own */
     struct berth_tensor *tensors; /* [capacity] */
     char (*made)[NAME_SIZE];      /* their names */
     void **owned;                 /* numbers that were generated, or NULL */
@@ -40,7 +41,8 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
         snprintf(name, NAME_SIZE, "%s%s.%s", prefix, stem, suffix);
     list->tensors[at] = *tensor;
     list->tensors[at].name = name;
-    if (tensor->data)
+    enum berth_dtype type = list->type ? *list->type : tensor->dtype;
+    if (tensor->data && tensor->dtype == type)
         return;
     list->owned[at] = berth_malloc(tensor->elements, sizeof(float));
     if (!list->owned[at]) {
@@ -48,7 +50,14 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
         return;
     }
     berth_encoder_read(list->encoder, tensor, 0, tensor->elements, list->owned[at]);
+    /* in place: each number is read before anything is written to where it stands */
+    if (!berth_narrow(type, list->owned[at], tensor->elements, list->owned[at]))
+        list->status = berth_fail(list->err, BERTH_LIMIT,
+                                  "tensor '%s' has numbers beyond what %s can hold; use bf16 or f32", name,
+                                  berth_dtype_name(type));
     list->tensors[at].data = list->owned[at];
+    list->tensors[at].dtype = type;
+    list->tensors[at].bytes = tensor->elements * berth_dtype_size(type);
 }
 
 static void add_linear(struct list *list, const char *prefix, const char *stem, long layer,
@@ -91,12 +100,13 @@ static void add_all(struct list *list)
     add_linear(list, "", names->classifier, -1, &encoder->classifier);
 }
 
-static enum berth_status write_weights(const struct berth_encoder *encoder, const char *path,
-                                       struct berth_error *err)
+static enum berth_status write_weights(const struct berth_encoder *encoder, const enum berth_dtype *type,
+                                       const char *path, struct berth_error *err)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
     size_t capacity = encoder->config.layers * TENSORS_PER_LAYER + TENSORS_OUTSIDE;
-    struct list list = {.encoder = encoder, .names = berth_family_names(encoder->config.family), .err = err};
+    struct list list = {
+        .encoder = encoder, .names = berth_family_names(encoder->config.family), .type = type, .err = err};
     list.tensors = berth_calloc(capacity, sizeof *list.tensors);
     list.made = berth_calloc(capacity, sizeof *list.made);
     list.owned = berth_calloc(capacity, sizeof *list.owned);
@@ -175,8 +185,13 @@ static void set_bert(struct object *object, const struct berth_config *config)
         set_number(object, "embedding_size", config->embedding_size);
 }
 
-static enum berth_status write_config(const struct berth_config *config, const char *path,
-                                      struct berth_error *err)
+static const char *torch_name(enum berth_dtype type)
+{
+    return type == BERTH_DTYPE_F16 ? "float16" : type == BERTH_DTYPE_BF16 ? "bfloat16" : "float32";
+}
+
+static enum berth_status write_config(const struct berth_config *config, const enum berth_dtype *type,
+                                      const char *path, struct berth_error *err)
 {
     struct object object = {.json = json_object()};
     set(&object, "architectures", json_pack("[s]", config->architecture));
@@ -190,6 +205,8 @@ static enum berth_status write_config(const struct berth_config *config, const c
     else
         set_bert(&object, config);
     set_labels(&object, config);
+    if (type)
+        set(&object, "torch_dtype", json_string(torch_name(*type)));
     char *text = object.failed ? NULL : berth_json_dump(object.json, JSON_INDENT(2));
     json_decref(object.json);
     if (!text)
@@ -204,15 +221,15 @@ static enum berth_status write_config(const struct berth_config *config, const c
     return status;
 }
 
-enum berth_status berth_encoder_write(const struct berth_encoder *encoder, const char *directory,
-                                      struct berth_error *err)
+enum berth_status berth_encoder_write(const struct berth_encoder *encoder, const enum berth_dtype *type,
+                                      const char *directory, struct berth_error *err)
 {
     char *weights = berth_path_join(directory, "model.safetensors"),
          *config = berth_path_join(directory, "config.json");
     enum berth_status status =
-        weights && config ? write_weights(encoder, weights, err) : berth_fail_memory(err, directory, 0);
+        weights && config ? write_weights(encoder, type, weights, err) : berth_fail_memory(err, directory, 0);
     if (status == BERTH_OK)
-        status = write_config(&encoder->config, config, err);
+        status = write_config(&encoder->config, type, config, err);
     berth_free(weights);
     berth_free(config);
     return status;

@@ -4,10 +4,11 @@
 
 #include "model/encoder.h"
 
-/* Writes DIR/model.safetensors, every weight under the name that its family's files give it, in the element
- * type it is stored in (random ones: float32), then DIR/config.json. Each file is whole or absent; DIR
+/* Writes DIR/model.safetensors, every weight under the name that its family's files give it, then
+ * DIR/config.json. `type` NULL: in the element type it is stored in (random ones: float32); else rounded to
+ * F32, F16 or BF16, and a weight beyond what the type can hold is refused. Each file is whole or absent; DIR
  * exists. The vocabulary is the caller's. */
-enum berth_status berth_encoder_write(const struct berth_encoder *encoder, const char *directory,
-                                      struct berth_error *err);
+enum berth_status berth_encoder_write(const struct berth_encoder *encoder, const enum berth_dtype *type,
+                                      const char *directory, struct berth_error *err);
 
 #endif

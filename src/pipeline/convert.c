@@ -21,6 +21,9 @@ static enum berth_status check_options(const struct berth_convert_options *optio
     if ((options->quantization == BERTH_QUANTIZATION_STATIC) != (options->calibration != NULL))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "static quantisation and calibration data (--calibration) go together");
+    if (options->weights != BERTH_WEIGHTS_AS_STORED && options->format != BERTH_TO_SAFETENSORS)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "an element type of the weights is for safetensors alone");
     if (options->contrib && !options->optimize)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "ONNX Runtime's own operators come with optimisation alone");
@@ -76,15 +79,19 @@ fail:
     return status;
 }
 
-/* Every weight that the model computes with, in float32, under its family's names; and the files that say
- * what the model is. */
+/* Every weight that the model computes with, as stored or rounded, under its family's names; and the files
+ * that say what the model is. */
 static enum berth_status convert_to_safetensors(const char *model, const struct berth_encoder *encoder,
                                                 const struct berth_convert_options *options,
                                                 struct berth_error *err)
 {
     if (options->optimize || options->check || options->opset)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, options->options.vocab, options->output, err);
+    static const enum berth_dtype types[] = {[BERTH_WEIGHTS_F32] = BERTH_DTYPE_F32,
+                                             [BERTH_WEIGHTS_F16] = BERTH_DTYPE_F16,
+                                             [BERTH_WEIGHTS_BF16] = BERTH_DTYPE_BF16};
+    return berth_model_write(model, encoder, options->options.vocab,
+                             options->weights ? &types[options->weights] : NULL, options->output, err);
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
@@ -93,6 +100,7 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
     struct berth_conversion unwanted;
     struct berth_error spare;
     struct berth_encoder *encoder = NULL;
+    char *path = NULL;
     enum berth_status status;
     if (!conversion)
         conversion = &unwanted;
@@ -100,11 +108,13 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
         err = &spare;
     *conversion = (struct berth_conversion){.checked = false};
     BERTH_TRY(check_options(options, err));
-    BERTH_TRY(berth_source_encoder(model, &encoder, err));
+    BERTH_TRY(berth_source_resolve(model, &path, err));
+    BERTH_TRY(berth_source_encoder(path, &encoder, err));
     status = options->format == BERTH_TO_SAFETENSORS
-                 ? convert_to_safetensors(model, encoder, options, err)
-                 : convert_to_onnx(model, encoder, options, conversion, err);
+                 ? convert_to_safetensors(path, encoder, options, err)
+                 : convert_to_onnx(path, encoder, options, conversion, err);
 fail:
     berth_encoder_free(encoder);
+    berth_free(path);
     return status;
 }

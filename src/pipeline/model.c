@@ -13,11 +13,6 @@
 #include "model/presets.h"
 #include "pipeline/source.h"
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -59,9 +54,6 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
     if (berth_source_is_onnx(name))
         return berth_path_present(name) ? BERTH_OK
                                         : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
-    if (has_prefix(name, "bundled:"))
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: this version ships no trained model yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
     if (is_hub_id(name))
@@ -70,8 +62,8 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
                           "it and give its directory",
                           name);
     return berth_fail(err, BERTH_NOT_FOUND,
-                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
-                      "or random:PRESET",
+                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file, "
+                      "bundled:sst2 or random:PRESET",
                       name);
 }
 
@@ -172,12 +164,12 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     };
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
-    if (berth_source_is_random(model->name))
+    if (berth_source_is_random(model->path))
         return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
                                            berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
-    char *folder = berth_source_folder(model->name);
+    char *folder = berth_source_folder(model->path);
     enum berth_status status = folder ? berth_tokenizer_open(folder, &wanted, &model->tokenizer, err)
-                                      : berth_fail_memory(err, "a path", strlen(model->name));
+                                      : berth_fail_memory(err, "a path", strlen(model->path));
     berth_free(folder);
     return status;
 }
@@ -188,7 +180,7 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_error
     struct berth_team *team = NULL;
     enum berth_status status;
     BERTH_TRY(berth_team_new(model->threads, &team, err));
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
@@ -209,24 +201,24 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
     struct berth_encoder *encoder = NULL;
     enum berth_status status;
     snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
-             berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
+             berth_source_is_onnx(model->path) ? "whatever the file has; ONNX Runtime runs it as it is"
              : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
                          : "the default");
-    if (berth_source_is_onnx(model->name)) {
+    if (berth_source_is_onnx(model->path)) {
         if (options->precision != BERTH_PRECISION_DEFAULT)
             return berth_fail(err, BERTH_INVALID_ARGUMENT,
                               "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
                               model->name);
-        char *folder = berth_source_folder(model->name);
+        char *folder = berth_source_folder(model->path);
         status = folder ? berth_config_read(folder, &model->config, err)
-                        : berth_fail_memory(err, "a path", strlen(model->name));
+                        : berth_fail_memory(err, "a path", strlen(model->path));
         berth_free(folder);
         model->has_head = true;
         return status == BERTH_OK
-                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err)
+                   ? berth_ort_model_new(options->ort_library, model->path, NULL, false, &model->other, err)
                    : status;
     }
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
     BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, &model->other, err));
     model->parameters = encoder->parameters;
     model->has_head = encoder->has_head;
@@ -243,13 +235,13 @@ static enum berth_status read_config_if_any(struct berth_model *model, const str
                                             struct berth_error *err)
 {
     uint64_t seed;
-    if (berth_source_is_random(model->name))
-        return berth_preset_config(berth_source_preset(model->name), &model->config, &seed, err);
-    char *folder = berth_source_folder(model->name),
+    if (berth_source_is_random(model->path))
+        return berth_preset_config(berth_source_preset(model->path), &model->config, &seed, err);
+    char *folder = berth_source_folder(model->path),
          *path = folder ? berth_path_join(folder, "config.json") : NULL;
     enum berth_status status = BERTH_OK;
     if (!path)
-        status = berth_fail_memory(err, "a path", strlen(model->name));
+        status = berth_fail_memory(err, "a path", strlen(model->path));
     else if (berth_path_present(path))
         status = berth_config_read(folder, &model->config, err);
     berth_free(path);
@@ -351,7 +343,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
         err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "no model is named; give a directory or random:PRESET");
+                          "no model is named; give a directory, bundled:sst2 or random:PRESET");
     struct berth_model *model = berth_calloc(1, sizeof *model);
     if (!model)
         return berth_fail_memory(err, "a model", sizeof *model);
@@ -365,7 +357,8 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     if (options->threads > 0)
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
-    BERTH_TRY(check_form(name, err));
+    BERTH_TRY(berth_source_resolve(name, &model->path, err));
+    BERTH_TRY(check_form(model->path, err));
     BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
     if (options->tokenizer_only)
@@ -397,6 +390,7 @@ void berth_model_free(struct berth_model *model)
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)
         berth_free(model->remarks[i]);
+    berth_free(model->path);
     berth_free(model->name);
     berth_free(model);
 }

@@ -14,7 +14,8 @@
 enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024 };
 
 struct berth_model {
-    char *name;
+    char *name; /* as the caller gave it */
+    char *path; /* what that stands for: source.h */
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
     enum berth_precision precision; /* in force */
@@ -35,6 +36,10 @@ struct berth_model {
 
 /* Configuration of the model: the plan's, or its own. */
 const struct berth_config *berth_model_config(const struct berth_model *model);
+
+/* The next call of the session also writes the last hidden state of each text's first token: first [texts,
+ * C]. The native runtime alone has them. */
+void berth_session_keep_first(struct berth_session *session, float *first);
 
 /* A caller's override as the tokenizer's option. */
 enum berth_choice berth_choice_of(enum berth_override override);

@@ -24,6 +24,7 @@ struct berth_session {
     /* results of the last call: grow to the largest call, then stay */
     float *logits, *scores; /* [capacity, labels] */
     size_t capacity;        /* texts */
+    float *first;           /* where the next call puts hidden states, or NULL; borrowed */
     struct berth_timing timing;
 };
 
@@ -95,6 +96,11 @@ struct berth_timing berth_session_timing(const struct berth_session *session)
     return session->timing;
 }
 
+void berth_session_keep_first(struct berth_session *session, float *first)
+{
+    session->first = first;
+}
+
 /* Softmax, sigmoid or the value itself, in double; then the best label. */
 static void score(const struct berth_session *session, const float *logits, float *scores,
                   struct berth_result *result)
@@ -134,7 +140,9 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
                                 .offsets = session->offsets,
                                 .ids = session->ids,
                                 .type_ids = session->type_ids};
-    struct berth_outputs outputs = {.logits = logits};
+    size_t hidden = berth_model_config(session->model)->hidden_size;
+    struct berth_outputs outputs = {.logits = logits,
+                                    .first = session->first ? session->first + first * hidden : NULL};
     uint64_t started = berth_clock_ns();
     enum berth_status status =
         session->other
@@ -223,6 +231,7 @@ enum berth_status berth_session_classify(struct berth_session *session, const st
     }
     BERTH_TRY(run_packed(session, count - session->texts, results, err));
 fail:
+    session->first = NULL;
     session->timing.total_ns = berth_clock_ns() - started;
     return status;
 }
@@ -245,6 +254,7 @@ enum berth_status berth_session_classify_ids(struct berth_session *session, cons
     }
     BERTH_TRY(run_packed(session, count - session->texts, results, err));
 fail:
+    session->first = NULL;
     session->timing.total_ns = berth_clock_ns() - started;
     return status;
 }
