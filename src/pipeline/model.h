@@ -23,6 +23,7 @@ struct berth_model {
     struct berth_tokenizer *tokenizer;
     struct berth_plan *plan;       /* NULL: opened to tokenise only, or for another runtime */
     struct berth_ort_model *other; /* ONNX Runtime's, when that is the runtime */
+    enum berth_optimization optimization; /* of its graph */
     struct berth_config config;    /* of a model without a plan, when it has one */
     size_t threads;                /* of a session, unless it says otherwise */
     char threads_reason[160];
@@ -36,10 +37,6 @@ struct berth_model {
 
 /* Configuration of the model: the plan's, or its own. */
 const struct berth_config *berth_model_config(const struct berth_model *model);
-
-/* The next call of the session also writes the last hidden state of each text's first token: first [texts,
- * C]. The native runtime alone has them. */
-void berth_session_keep_first(struct berth_session *session, float *first);
 
 /* A caller's override as the tokenizer's option. */
 enum berth_choice berth_choice_of(enum berth_override override);

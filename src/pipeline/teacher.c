@@ -10,7 +10,6 @@
 #include "base/buffer.h"
 #include "base/checked.h"
 #include "base/error.h"
-#include "pipeline/model.h"
 
 enum { WINDOW = 512 };
 
@@ -66,11 +65,9 @@ static enum berth_status match_labels(struct teacher *t, struct berth_error *err
     return BERTH_OK;
 }
 
-/* The hidden states of the next call go to their place. */
-static void expect_states(struct teacher *t)
+static float *states_of(const struct teacher *t, size_t example)
 {
-    if (t->data->states)
-        berth_session_keep_first(t->session, t->data->states + t->done * t->data->hidden);
+    return t->data->states + example * t->data->hidden;
 }
 
 static void keep_logits(struct teacher *t, size_t count)
@@ -93,10 +90,13 @@ static enum berth_status ask_about_texts(struct teacher *t, struct berth_error *
         text->pair = text->pair ? at : NULL;
         at += text->pair_size;
     }
-    expect_states(t);
+    size_t first = t->done;
     enum berth_status status = berth_session_classify(t->session, t->texts, t->count, t->results, err);
     if (status == BERTH_OK)
         keep_logits(t, t->count);
+    if (status == BERTH_OK && t->data->states)
+        status = berth_session_embed(t->session, t->texts, t->count, BERTH_POOLING_CLS, states_of(t, first),
+                                     NULL, err);
     t->count = 0;
     t->bytes.size = 0;
     return status;
@@ -129,17 +129,21 @@ fail:
 static enum berth_status read_ids(struct teacher *t, struct berth_error *err)
 {
     const struct berth_train_data *data = t->data;
-    size_t offsets[WINDOW + 1];
+    struct berth_sequence sequences[WINDOW];
     enum berth_status status = BERTH_OK;
     while (t->done < data->count && status == BERTH_OK) {
-        size_t count = berth_min(WINDOW, data->count - t->done), first = data->offsets[t->done];
-        for (size_t i = 0; i <= count; i++)
-            offsets[i] = data->offsets[t->done + i] - first;
-        expect_states(t);
-        status = berth_session_classify_ids(t->session, data->ids + first, data->types + first, offsets,
-                                            count, t->results, err);
+        size_t first = t->done, count = berth_min(WINDOW, data->count - first);
+        for (size_t i = 0; i < count; i++) {
+            size_t at = data->offsets[first + i];
+            sequences[i] = (struct berth_sequence){
+                .ids = data->ids + at, .type_ids = data->types + at, .size = data->offsets[first + i + 1] - at};
+        }
+        status = berth_session_classify_sequences(t->session, sequences, count, t->results, err);
         if (status == BERTH_OK)
             keep_logits(t, count);
+        if (status == BERTH_OK && data->states)
+            status = berth_session_embed_sequences(t->session, sequences, count, BERTH_POOLING_CLS,
+                                                   states_of(t, first), err);
     }
     return status;
 }
