@@ -42,6 +42,7 @@
 #include <stdio.h>
 
 #include "berth/embed.h"
+#include "berth/page.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -356,6 +357,7 @@ struct berth_server_options {
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
     struct berth_options defaults;  /* threads and log of the server itself */
+    struct berth_page_options page; /* shown at "/" */
 };
 
 struct berth_server;

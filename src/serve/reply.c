@@ -30,7 +30,7 @@ static const char *error_type(unsigned status)
         unsigned status;
         const char *name;
     } types[] = {{400, "Validation"},  {404, "NotFound"},   {405, "MethodNotAllowed"}, {409, "Conflict"},
-                 {413, "TooLarge"},    {422, "Validation"}, {429, "Overloaded"},       {500, "Backend"},
+                 {413, "TooLarge"}, {415, "Validation"},    {422, "Validation"}, {429, "Overloaded"},       {500, "Backend"},
                  {501, "Unsupported"}, {503, "Unhealthy"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].status == status)

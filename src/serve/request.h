@@ -31,6 +31,7 @@ struct berth_request {
     struct berth_call call;
     char model[129], version[33]; /* that the path names; "": none */
     struct berth_entry *entry;    /* model that it is about; for handlers */
+    void *subject;                /* whose worker it is for; for handlers that defer */
     size_t threads;               /* that it asks for, 0: none named; for handlers */
     bool quantised;               /* /set_model: at int8 */
     bool deferred;                /* counted among the waiting */

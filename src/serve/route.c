@@ -10,6 +10,16 @@ static const struct berth_route routes[] = {
     {"GET", "/health", BERTH_ROUTE_PUBLIC, berth_handle_health},
     {"POST", "/set_model", BERTH_ROUTE_CONTROL, berth_handle_set_model},
     {"POST", "/inference", BERTH_ROUTE_NAMED, berth_handle_inference},
+    {"GET", "/", BERTH_ROUTE_PUBLIC, berth_handle_page},
+    {"GET", "/page/{m}", BERTH_ROUTE_PUBLIC, berth_handle_page_asset},
+    {"GET", "/api/deployments", BERTH_ROUTE_CONTROL, berth_handle_page_deployments},
+    {"GET", "/api/sentences", BERTH_ROUTE_CONTROL, berth_handle_page_sentences},
+    {"POST", "/api/predict", BERTH_ROUTE_NAMED, berth_handle_page_predict},
+    {"POST", "/api/why", BERTH_ROUTE_NAMED, berth_handle_page_why},
+    {"GET", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_log},
+    {"POST", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_record},
+    {"GET", "/api/report", BERTH_ROUTE_CONTROL, berth_handle_page_report},
+    {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_report},
 };
 
 /* One part of a path for a placeholder; false when it is empty or too long to be a name. */
