@@ -117,10 +117,14 @@ static enum berth_status add(struct berth_page_data *data, const struct berth_te
     json_t *object = json_pack("{s:o, s:o, s:o}", "text", text_or_null(text->text, size), "pair",
                                text_or_null(text->pair, text->pair_size), "label",
                                text_or_null(label, label ? strlen(label) : 0));
-    char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    size_t line = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
+    bool fits = line > 0 && berth_buffer_reserve(&data->json, line + 1);
+    if (fits) {
+        json_dumpb(object, data->json.data + data->json.size, line, JSON_COMPACT);
+        data->json.size += line;
+        fits = berth_buffer_text(&data->json, ",");
+    }
     json_decref(object);
-    bool fits = line && berth_buffer_text(&data->json, line) && berth_buffer_text(&data->json, ",");
-    berth_free(line);
     if (!fits)
         return berth_fail_memory(err, "sentences", data->json.size);
     data->ends[data->count++] = data->json.size;

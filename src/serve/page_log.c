@@ -262,8 +262,8 @@ static enum berth_status add_row(void *context, const struct berth_results_page_
     if (!piece->last || row->click != piece->click) {
         piece->last_next = piece->next;
         piece->answers = json_array();
-        piece->last = json_pack("{s:I, s:f, s:o, s:o, s:o, s:o}", "id", (json_int_t)row->click, "time",
-                                (double)(row->time_us / 1000), "text", json_string(row->sentence ? row->sentence : ""),
+        piece->last = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)row->click, "time",
+                                (json_int_t)(row->time_us / 1000), "text", json_string(row->sentence ? row->sentence : ""),
                                 "pair", text_or_null(row->pair), "truth", text_or_null(row->truth), "answers",
                                 piece->answers);
         piece->click = row->click;
