@@ -20,7 +20,8 @@
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
- *     9  vocabularies
+ *     9  vocabularies              10  vectors: berth/embed.h
+ *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -41,6 +42,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "berth/embed.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -127,6 +129,7 @@ struct berth_options {
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
+    bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
     void *log_context;
@@ -135,7 +138,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
+ * "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -553,4 +557,7 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #ifdef __cplusplus
 }
 #endif
+
+#include "berth/hub.h"
+
 #endif
