@@ -7,9 +7,20 @@
 
 #include <utf8proc.h>
 
+#include "base/alloc.h"
+
 bool berth_slice_is(struct berth_slice slice, const char *word)
 {
     return slice.bytes && slice.size == strlen(word) && memcmp(slice.bytes, word, slice.size) == 0;
+}
+
+char *berth_slice_copy(struct berth_slice slice, char *text, size_t size)
+{
+    size_t length = slice.size < size ? slice.size : size - 1;
+    for (size_t i = 0; i < length; i++)
+        text[i] = slice.bytes[i] ? slice.bytes[i] : '?';
+    text[length] = 0;
+    return text;
 }
 
 void berth_json_begin(struct berth_json *json, char *text, size_t size)
@@ -267,11 +278,11 @@ static bool pass_number(struct berth_json *json, bool *whole)
     /* Few digits without a power fit; of the rest there are few. The body ends in a NUL or another byte, and no
      * number goes on there. */
     if (!*whole && (power || at - from > 300)) {
-        char *copy = strndup(from, (size_t)(at - from));
+        char *copy = berth_strndup(from, (size_t)(at - from));
         if (!copy)
             return fail(json, "memory ran out");
         bool finite = isfinite(strtod(copy, NULL));
-        free(copy);
+        berth_free(copy);
         if (!finite)
             return fail(json, "a number that is too large");
     }

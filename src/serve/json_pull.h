@@ -31,6 +31,9 @@ struct berth_slice {
 
 bool berth_slice_is(struct berth_slice slice, const char *word);
 
+/* As a string: NULs become '?', what does not fit is cut. Returns text. */
+char *berth_slice_copy(struct berth_slice slice, char *text, size_t size);
+
 struct berth_json {
     char *start, *at, *end;
     size_t depth;
