@@ -32,6 +32,12 @@ void berth_write(struct berth_writer *writer, const char *json)
     berth_write_bytes(writer, json, strlen(json));
 }
 
+void berth_write_little_endian(struct berth_writer *writer, uint32_t value)
+{
+    unsigned char bytes[4] = {value & 255, value >> 8 & 255, value >> 16 & 255, value >> 24};
+    berth_write_bytes(writer, bytes, sizeof bytes);
+}
+
 /* Bytes at the start of [at, end) that stand in a JSON string as they are. */
 static size_t plain_prefix(const char *at, const char *end)
 {
@@ -66,10 +72,9 @@ static size_t write_special(struct berth_writer *writer, const char *at, const c
     return size > 0 ? (size_t)size : 1;
 }
 
-void berth_write_slice(struct berth_writer *writer, struct berth_slice text)
+void berth_write_inside(struct berth_writer *writer, struct berth_slice text)
 {
     const char *at = text.bytes, *end = text.bytes + text.size;
-    berth_write_bytes(writer, "\"", 1);
     while (at < end) {
         size_t plain = plain_prefix(at, end);
         berth_write_bytes(writer, at, plain);
@@ -77,6 +82,12 @@ void berth_write_slice(struct berth_writer *writer, struct berth_slice text)
         if (at < end)
             at += write_special(writer, at, end);
     }
+}
+
+void berth_write_slice(struct berth_writer *writer, struct berth_slice text)
+{
+    berth_write_bytes(writer, "\"", 1);
+    berth_write_inside(writer, text);
     berth_write_bytes(writer, "\"", 1);
 }
 

@@ -21,9 +21,15 @@ struct berth_writer berth_write_begin(struct berth_reply *reply, unsigned status
 void berth_write(struct berth_writer *writer, const char *json);
 void berth_write_bytes(struct berth_writer *writer, const void *bytes, size_t size);
 
+/* Four bytes, the lowest first: no JSON. */
+void berth_write_little_endian(struct berth_writer *writer, uint32_t value);
+
 /* In quotes, escaped; ill-formed UTF-8 becomes U+FFFD. */
 void berth_write_text(struct berth_writer *writer, const char *text);
 void berth_write_slice(struct berth_writer *writer, struct berth_slice text);
+
+/* The same without the quotes. */
+void berth_write_inside(struct berth_writer *writer, struct berth_slice text);
 
 void berth_write_integer(struct berth_writer *writer, int64_t value);
 void berth_write_bool(struct berth_writer *writer, bool value);

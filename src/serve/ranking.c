@@ -2,10 +2,13 @@
 #include "serve/ranking.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/float_text.h"
 
 struct berth_rank {
     float score;
@@ -64,36 +67,65 @@ static void sort(struct berth_rank *ranks, size_t count)
     }
 }
 
-void berth_ranking_write(struct berth_ranking *ranking, const struct berth_result *result,
-                         const char *const *label_names, struct berth_writer *writer)
+/* Sorts a result's scores; returns how many are listed. */
+static size_t rank(struct berth_ranking *ranking, const struct berth_result *result, struct berth_writer *writer)
 {
     if (ranking->capacity < result->labels) {
         struct berth_rank *ranks = berth_realloc(ranking->ranks, result->labels, sizeof *ranks);
         if (!ranks) {
             writer->failed = true;
-            return;
+            return 0;
         }
         ranking->ranks = ranks;
         ranking->capacity = result->labels;
     }
     fill(ranking->kind, result, ranking->ranks);
     sort(ranking->ranks, result->labels);
-    size_t count = ranking->top ? berth_min(ranking->top, result->labels) : result->labels;
+    return ranking->top ? berth_min(ranking->top, result->labels) : result->labels;
+}
+
+void berth_ranking_write(struct berth_ranking *ranking, const struct berth_result *result,
+                         const char *const *label_names, struct berth_writer *writer)
+{
+    size_t count = rank(ranking, result, writer);
     for (size_t i = 0; i < count; i++) {
-        const struct berth_rank *rank = &ranking->ranks[i];
+        const struct berth_rank *entry = &ranking->ranks[i];
         berth_write(writer, i == 0 ? "[{" : ",{");
         if (ranking->score_first) {
             berth_write(writer, "\"score\":");
-            berth_write_float(writer, rank->score);
+            berth_write_float(writer, entry->score);
             berth_write(writer, ",\"label\":");
-            berth_write_text(writer, label_names[rank->label]);
+            berth_write_text(writer, label_names[entry->label]);
         } else {
             berth_write(writer, "\"label\":");
-            berth_write_text(writer, label_names[rank->label]);
+            berth_write_text(writer, label_names[entry->label]);
             berth_write(writer, ",\"score\":");
-            berth_write_float(writer, rank->score);
+            berth_write_float(writer, entry->score);
         }
         berth_write(writer, "}");
     }
     berth_write(writer, count > 0 ? "]" : "[]");
+}
+
+void berth_ranking_write_classes(struct berth_ranking *ranking, const struct berth_result *result,
+                                 const char *const *label_names, bool bytes, struct berth_writer *writer)
+{
+    size_t count = rank(ranking, result, writer);
+    for (size_t i = 0; i < count; i++) {
+        const struct berth_rank *entry = &ranking->ranks[i];
+        const char *label = label_names[entry->label];
+        char head[BERTH_FLOAT_TEXT + 32];
+        size_t size = berth_float_text(entry->score, head);
+        size += (size_t)snprintf(head + size, sizeof head - size, ":%zu:", entry->label);
+        if (bytes) {
+            berth_write_little_endian(writer, (uint32_t)(size + strlen(label)));
+            berth_write_bytes(writer, head, size);
+            berth_write(writer, label);
+        } else {
+            berth_write(writer, i > 0 ? ",\"" : "\"");
+            berth_write_bytes(writer, head, size);
+            berth_write_inside(writer, (struct berth_slice){label, strlen(label)});
+            berth_write(writer, "\"");
+        }
+    }
 }

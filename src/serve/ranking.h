@@ -25,6 +25,11 @@ struct berth_ranking {
 /* Writes one result as an array. Equal scores stand in the order of the labels. */
 void berth_ranking_write(struct berth_ranking *ranking, const struct berth_result *result,
                          const char *const *label_names, struct berth_writer *writer);
+
+/* The same as "value:index:label", each behind a comma but the first; with `bytes` as tensors of bytes have them,
+ * without quotes and behind their size. */
+void berth_ranking_write_classes(struct berth_ranking *ranking, const struct berth_result *result,
+                                 const char *const *label_names, bool bytes, struct berth_writer *writer);
 void berth_ranking_clear(struct berth_ranking *ranking);
 
 #endif
