@@ -360,6 +360,7 @@ static void fill_info(struct berth_model *model)
         .heads = config->heads,
         .intermediate_size = config->intermediate_size,
         .vocab_size = config->vocab_size,
+        .type_vocab_size = model->plan ? model->plan->type_vocab_size : config->type_vocab_size,
         .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
         .max_positions = config->max_positions,
         .max_length = model->max_length,
