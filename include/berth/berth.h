@@ -174,6 +174,7 @@ struct berth_model_info {
     const char *problem;      /* "single_label_classification", ... */
     size_t parameters, layers, hidden_size, embedding_size, heads, intermediate_size;
     size_t vocab_size;     /* rows of the embedding */
+    size_t type_vocab_size; /* types of tokens; 0: the model reads none */
     size_t tokenizer_size; /* entries of the vocabulary */
     size_t max_positions;  /* longest text the weights allow, in tokens */
     size_t max_length;     /* the limit in force */

@@ -20,6 +20,22 @@ static const struct berth_route routes[] = {
     {"POST", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_record},
     {"GET", "/api/report", BERTH_ROUTE_CONTROL, berth_handle_page_report},
     {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_report},
+    {"POST", "/predict", BERTH_ROUTE_NAMED, berth_handle_predict},
+    {"POST", "/embed", BERTH_ROUTE_NAMED, berth_handle_embed},
+    {"POST", "/tokenize", BERTH_ROUTE_CONTROL, berth_handle_tokenize},
+    {"POST", "/decode", BERTH_ROUTE_CONTROL, berth_handle_tei_decode},
+    {"GET", "/info", BERTH_ROUTE_CONTROL, berth_handle_tei_info},
+    {"POST", "/models/{m}", BERTH_ROUTE_INFERENCE, berth_handle_hf},
+    {"POST", "/v1/embeddings", BERTH_ROUTE_NAMED, berth_handle_openai_embeddings},
+    {"GET", "/v2", BERTH_ROUTE_CONTROL, berth_handle_oip_server},
+    {"GET", "/v2/health/live", BERTH_ROUTE_PUBLIC, berth_handle_oip_live},
+    {"GET", "/v2/health/ready", BERTH_ROUTE_PUBLIC, berth_handle_oip_ready},
+    {"GET", "/v2/models/{m}", BERTH_ROUTE_CONTROL, berth_handle_oip_model},
+    {"GET", "/v2/models/{m}/ready", BERTH_ROUTE_CONTROL, berth_handle_oip_model_ready},
+    {"POST", "/v2/models/{m}/infer", BERTH_ROUTE_INFERENCE, berth_handle_oip_infer},
+    {"GET", "/v2/models/{m}/versions/{v}", BERTH_ROUTE_CONTROL, berth_handle_oip_model},
+    {"GET", "/v2/models/{m}/versions/{v}/ready", BERTH_ROUTE_CONTROL, berth_handle_oip_model_ready},
+    {"POST", "/v2/models/{m}/versions/{v}/infer", BERTH_ROUTE_INFERENCE, berth_handle_oip_infer},
 };
 
 /* One part of a path for a placeholder; false when it is empty or too long to be a name. */
