@@ -21,7 +21,7 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
- *    11  reports: berth/report.h
+ *    12  reports: berth/report.h
  *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
