@@ -21,6 +21,7 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
+ *    12  reports: berth/report.h
  *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
@@ -44,6 +45,7 @@
 
 #include "berth/embed.h"
 #include "berth/page.h"
+#include "berth/report.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus

@@ -6,7 +6,7 @@ model=random:bert-tiny
 # usage
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
-expect 2 "not part of version" "$berth" recommend x
+expect 2 "not part of version" "$berth" report x
 for verb in tokenize predict eval info serve bench convert finetune vocab pull; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
