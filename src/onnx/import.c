@@ -578,6 +578,7 @@ static enum berth_status import_file(struct berth_onnx_file *file, struct berth_
     BERTH_TRY(import_graph(file, config, checkpoint, err));
     BERTH_TRY(berth_checkpoint_finish(checkpoint, err));
     berth_onnx_close(file);
+    berth_storage_clear(&config->storage); /* of the checkpoint beside it: the graph has its own numbers */
     status = berth_encoder_bind(config, checkpoint, name, encoder, err);
     berth_free(name);
     return status;

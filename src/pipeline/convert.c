@@ -79,8 +79,8 @@ fail:
     return status;
 }
 
-/* Every weight that the model computes with, as stored or rounded, under its family's names; and the files
- * that say what the model is. */
+/* Every weight that the model computes with, in float32, under its family's names; and the files that say
+ * what the model is. */
 static enum berth_status convert_to_safetensors(const char *model, const struct berth_encoder *encoder,
                                                 const struct berth_convert_options *options,
                                                 struct berth_error *err)
@@ -90,8 +90,8 @@ static enum berth_status convert_to_safetensors(const char *model, const struct 
     static const enum berth_dtype types[] = {[BERTH_WEIGHTS_F32] = BERTH_DTYPE_F32,
                                              [BERTH_WEIGHTS_F16] = BERTH_DTYPE_F16,
                                              [BERTH_WEIGHTS_BF16] = BERTH_DTYPE_BF16};
-    return berth_model_write(model, encoder, options->options.vocab,
-                             options->weights ? &types[options->weights] : NULL, options->output, err);
+    return berth_model_write(model, encoder, true, options->weights ? &types[options->weights] : NULL,
+                             options->options.vocab, options->output, err);
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,

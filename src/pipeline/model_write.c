@@ -67,8 +67,8 @@ static bool is_json(const char *path)
     return length > 5 && strcmp(path + length - 5, ".json") == 0;
 }
 
-enum berth_status berth_model_write(const char *model, const struct berth_encoder *encoder, const char *vocab,
-                                    const enum berth_dtype *type, const char *directory,
+enum berth_status berth_model_write(const char *model, const struct berth_encoder *encoder, bool widen,
+                                    const enum berth_dtype *type, const char *vocab, const char *directory,
                                     struct berth_error *err)
 {
     enum berth_status status;
@@ -83,5 +83,5 @@ enum berth_status berth_model_write(const char *model, const struct berth_encode
                              berth_builtin_vocab_size, err);
     else
         status = copy_vocabulary(model, directory, err);
-    return status == BERTH_OK ? berth_encoder_write(encoder, type, directory, err) : status;
+    return status == BERTH_OK ? berth_encoder_write(encoder, widen, type, directory, err) : status;
 }
