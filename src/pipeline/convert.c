@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "onnx/export.h"
 #include "pipeline/calibrate.h"
 #include "pipeline/check.h"
@@ -80,11 +81,21 @@ fail:
  * what the model is. */
 static enum berth_status convert_to_safetensors(const char *model, const struct berth_encoder *encoder,
                                                 const struct berth_convert_options *options,
-                                                struct berth_error *err)
+                                                struct berth_conversion *conversion, struct berth_error *err)
 {
-    if (options->optimize || options->check || options->opset)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, true, options->options.vocab, options->output, err);
+    struct berth_folder folder = {.path = NULL};
+    enum berth_status status;
+    if (options->optimize || options->opset)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize and --opset are for ONNX alone");
+    BERTH_TRY(berth_folder_begin(options->output, &folder, err));
+    BERTH_TRY(berth_model_write(model, encoder, true, options->options.vocab, folder.path, err));
+    if (options->check)
+        BERTH_TRY(berth_check_folder(model, folder.path, options->output, BERTH_PRECISION_FP32, &options->options,
+                                     conversion, err));
+    BERTH_TRY(berth_folder_commit(&folder, "config.json", err));
+fail:
+    berth_folder_abort(&folder);
+    return status;
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
@@ -102,7 +113,7 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
     BERTH_TRY(check_options(options, err));
     BERTH_TRY(berth_source_encoder(model, &encoder, err));
     status = options->format == BERTH_TO_SAFETENSORS
-                 ? convert_to_safetensors(model, encoder, options, err)
+                 ? convert_to_safetensors(model, encoder, options, conversion, err)
                  : convert_to_onnx(model, encoder, options, conversion, err);
 fail:
     berth_encoder_free(encoder);
