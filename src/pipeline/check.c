@@ -168,7 +168,8 @@ fail:
 }
 
 enum berth_status berth_check_folder(const char *model, const char *directory, const char *output,
-                                     enum berth_precision precision, const struct berth_options *options,
+                                     enum berth_precision precision, bool rounded,
+                                     const struct berth_options *options,
                                      struct berth_conversion *conversion, struct berth_error *err)
 {
     struct judge judge = {.model = NULL};
@@ -189,9 +190,9 @@ enum berth_status berth_check_folder(const char *model, const char *directory, c
     }
     snprintf(conversion->runtime, sizeof conversion->runtime, "berth %.24s", berth_version());
     status = compare_texts(&judge, output,
-                           precision == BERTH_PRECISION_INT8   ? allowed_quantized
-                           : precision == BERTH_PRECISION_BF16 ? allowed_bf16
-                                                               : 0,
+                           precision == BERTH_PRECISION_INT8              ? allowed_quantized
+                           : precision == BERTH_PRECISION_BF16 || rounded ? allowed_bf16
+                                                                          : 0,
                            conversion, err);
 fail:
     close_judge(&judge);

@@ -21,7 +21,7 @@
 enum { SENSITIVITY_TEXTS = 512 };
 
 struct job {
-    const char *name;
+    const char *name; /* resolved */
     const struct berth_quantize_options *options;
     struct berth_options native; /* the caller's, at fp32 */
     enum berth_stored stored;
@@ -188,7 +188,7 @@ static enum berth_status write_folder(const struct job *job, const char *path, s
     BERTH_TRY(berth_source_encoder(job->name, &encoder, err));
     BERTH_TRY(berth_units_keep(job->unit, job->units, encoder, err));
     BERTH_TRY(berth_quantize_weights(encoder, job->stored, job->before->kernels, err));
-    status = berth_model_write(job->name, encoder, false, job->options->options.vocab, path, err);
+    status = berth_model_write(job->name, encoder, false, NULL, job->options->options.vocab, path, err);
 fail:
     berth_encoder_free(encoder);
     return status;
@@ -235,8 +235,8 @@ static enum berth_status write_checked(struct job *job, struct berth_error *err)
     enum berth_status status;
     BERTH_TRY(berth_folder_begin(job->options->output, &folder, err));
     BERTH_TRY(write_folder(job, folder.path, err));
-    BERTH_TRY(berth_check_folder(job->name, folder.path, job->options->output, job->precision, &job->native, &check,
-                                 err));
+    BERTH_TRY(berth_check_folder(job->name, folder.path, job->options->output, job->precision, false, &job->native,
+                                 &check, err));
     job->report->check_texts = check.texts;
     job->report->check_difference = check.difference;
     job->report->check_allowed = check.allowed;
@@ -281,7 +281,13 @@ enum berth_status berth_quantize(const char *model, const struct berth_quantize_
     enum berth_status status = check_options(options, err);
     if (status != BERTH_OK)
         return status;
-    struct job job = {.name = model, .options = options, .native = options->options, .report = report};
+    char *path = NULL;
+    if (!model || !*model)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "no model is named");
+    status = berth_source_resolve(model, &path, err);
+    if (status != BERTH_OK)
+        return status;
+    struct job job = {.name = path, .options = options, .native = options->options, .report = report};
     job.precision = options->precision == BERTH_PRECISION_BF16 ? BERTH_PRECISION_BF16 : BERTH_PRECISION_INT8;
     job.stored = job.precision == BERTH_PRECISION_BF16 ? BERTH_STORED_BF16 : BERTH_STORED_INT8;
     job.native.precision = BERTH_PRECISION_FP32;
@@ -296,6 +302,7 @@ enum berth_status berth_quantize(const char *model, const struct berth_quantize_
     berth_free(job.calibration_logits);
     berth_free(job.after);
     berth_free(job.unit);
+    berth_free(path);
     if (status != BERTH_OK || !wanted)
         berth_quantize_report_clear(report);
     return status;
