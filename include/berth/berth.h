@@ -508,6 +508,13 @@ BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
 enum berth_weight_type { BERTH_WEIGHTS_AS_STORED, BERTH_WEIGHTS_F32, BERTH_WEIGHTS_F16, BERTH_WEIGHTS_BF16 };
 enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
+/* What static quantisation spends eight bits on: all that was seen; all but the outermost numbers; or the range
+ * whose steps tell most about them (smallest Kullback-Leibler divergence). */
+enum berth_calibration_method {
+    BERTH_CALIBRATION_MINMAX,
+    BERTH_CALIBRATION_PERCENTILE,
+    BERTH_CALIBRATION_ENTROPY
+};
 
 struct berth_convert_options {
     enum berth_target_format format;
@@ -520,7 +527,9 @@ struct berth_convert_options {
         quantization;        /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
     const char *calibration; /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a
                                 text a line */
-    bool check;              /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    enum berth_calibration_method calibration_method;
+    double calibration_percentile; /* of PERCENTILE: numbers kept; 0: 99.99 */
+    bool check; /* compare logits (in ONNX Runtime, or of the directory) with fp32's; what fails is not written */
     struct berth_options options; /* tokenizer, threads and ONNX Runtime's library, for the check */
 };
 
