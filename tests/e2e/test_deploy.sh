@@ -32,7 +32,7 @@ if [ "$(id -u)" -eq 0 ] && has chroot && has ldd; then
     for _ in $(seq 100); do grep -q listening "$work/listening" && break; sleep 0.1; done
     url=$(sed -n 's/^listening on //p' "$work/listening")
     if [ -x "$work/root/bin/busybox" ]; then
-        expect 0 "" inside /bin/busybox wget -q -O /dev/null "$url/health"
+        expect 0 "" inside /bin/busybox wget -q -O - "$url/health"
     else
         left_out="$left_out busybox"
     fi
