@@ -20,7 +20,8 @@
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
- *     9  vocabularies
+ *     9  vocabularies              10  vectors: berth/embed.h
+ *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -41,6 +42,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "berth/embed.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -95,6 +97,13 @@ enum berth_runtime {
     BERTH_RUNTIME_CUDA,
     BERTH_RUNTIME_ONNXRUNTIME
 };
+/* What is done to a model's graph before ONNX Runtime runs it. */
+enum berth_optimization {
+    BERTH_OPTIMIZATION_DEFAULT,
+    BERTH_OPTIMIZATION_NONE,    /* "none": an operation a node, run as it is written */
+    BERTH_OPTIMIZATION_RUNTIME, /* "runtime": the same graph, with all that ONNX Runtime does when it loads it */
+    BERTH_OPTIMIZATION_FUSED    /* "fused" (default): fused operators in the graph, and all that it does */
+};
 enum berth_severity { BERTH_SEVERITY_INFO, BERTH_SEVERITY_WARNING, BERTH_SEVERITY_ERROR };
 
 /* Words of the command line ("fp32", "native"); false for an unknown word. */
@@ -102,6 +111,8 @@ BERTH_API bool berth_precision_parse(const char *word, enum berth_precision *pre
 BERTH_API bool berth_runtime_parse(const char *word, enum berth_runtime *runtime);
 BERTH_API const char *berth_precision_name(enum berth_precision precision);
 BERTH_API const char *berth_runtime_name(enum berth_runtime runtime);
+BERTH_API bool berth_optimization_parse(const char *word, enum berth_optimization *optimization);
+BERTH_API const char *berth_optimization_name(enum berth_optimization optimization);
 
 /* Three-valued overrides of a tokenizer's own files: 0 leaves it to them. */
 enum berth_override { BERTH_FROM_FILES, BERTH_FORCE_OFF, BERTH_FORCE_ON };
@@ -116,7 +127,9 @@ struct berth_options {
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
+    enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
+    bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
     void *log_context;
@@ -125,7 +138,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
+ * "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -168,6 +182,7 @@ struct berth_model_info {
     const char *precision;          /* in force: "fp32" */
     const char *precision_reason;   /* why, and what of the model is in it */
     const char *runtime;            /* "native", "onnxruntime" */
+    const char *optimization;       /* of ONNX Runtime's graph: "none", "runtime", "fused"; native: "" */
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */
@@ -542,4 +557,7 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #ifdef __cplusplus
 }
 #endif
+
+#include "berth/hub.h"
+
 #endif

@@ -53,7 +53,7 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
            berth_buffer_format(out,
                                "\nvocabulary     %zu tokens%s%s%s\n"
                                "longest text   %s\n"
-                               "precision      %s%s%s, runtime %s\n"
+                               "precision      %s%s%s, runtime %s%s%s\n"
                                "instructions   %s%s%s (%s)\n"
                                "threads        %zu (%s)\n"
                                "weights        %.1f MB\n",
@@ -61,7 +61,7 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
                                info->strip_accents ? ", accents stripped" : "",
                                info->chinese_chars ? ", ideographs separate" : "", longest, info->precision,
                                info->precision_reason[0] ? ": " : "", info->precision_reason, info->runtime,
-                               info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason, info->cpu,
+                               info->optimization[0] ? ", optimization " : "", info->optimization, info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason, info->cpu,
                                info->threads, info->threads_reason, (double)info->weight_bytes / 1e6);
 }
 
@@ -117,7 +117,7 @@ static bool plan_text(struct berth_buffer *out, const struct berth_plan *plan, s
         total.activation_bytes += cost.activation_bytes;
         total.operations += cost.operations;
         done = plan_line(out, step->name, cost.kernel, kind_shape(plan, step, shape, sizeof shape),
-                         berth_step_epilogue(plan, step, epilogue, sizeof epilogue), &cost);
+                         berth_step_epilogue(step, epilogue, sizeof epilogue), &cost);
     }
     return done && plan_line(out, "total", "", "", "", &total) &&
            berth_buffer_format(out, "workspace for %zu tokens at a time: %.1f MB\n", length,
@@ -164,7 +164,7 @@ static json_t *plan_json(const struct berth_plan *plan, size_t length)
         struct berth_step_cost cost = berth_step_cost(plan, step, 1, length);
         json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "step", step->name, "kernel",
                                 cost.kernel, "shape", kind_shape(plan, step, shape, sizeof shape), "then",
-                                berth_step_epilogue(plan, step, epilogue, sizeof epilogue), "weight_bytes",
+                                berth_step_epilogue(step, epilogue, sizeof epilogue), "weight_bytes",
                                 (json_int_t)cost.weight_bytes, "activation_bytes",
                                 (json_int_t)cost.activation_bytes, "operations", (json_int_t)cost.operations);
         if (json_array_append_new(steps, row) != 0) {
@@ -222,6 +222,7 @@ static void put_facts(struct description *into, const struct berth_model_info *i
     put_text(into, "precision", info->precision);
     put_text(into, "precision_reason", info->precision_reason);
     put_text(into, "runtime", info->runtime);
+    put_text(into, "optimization", info->optimization);
     put_text(into, "isa", info->isa);
     put_text(into, "isa_reason", info->isa_reason);
     put_text(into, "cpu", info->cpu);
