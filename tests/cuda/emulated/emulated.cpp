@@ -170,6 +170,12 @@ void launch(dim3 grid, unsigned threads, size_t shared, Stream *stream, const st
 
 using emulated::state;
 
+/* For the tests, which load all this as a plugin. */
+extern "C" __attribute__((visibility("default"))) emulated::State *berth_emulated_state()
+{
+    return &state;
+}
+
 /* --- memory --------------------------------------------------------------------------------------- */
 
 static std::map<void *, size_t> blocks;
