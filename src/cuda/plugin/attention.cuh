@@ -133,7 +133,8 @@ template <typename A> __global__ void attend_plain_kernel(AttentionInput<A> in)
     DYNAMIC_SHARED(memory);
     const int size = in.head_size, row_size = size + 1;
     float *keys = reinterpret_cast<float *>(memory), *values = keys + PLAIN_KEYS * row_size,
-          *queries = values + PLAIN_KEYS * row_size; /* [PLAIN_QUERIES, size] */
+          *queries = values + PLAIN_KEYS * row_size, /* [PLAIN_QUERIES, size] */
+          *shares = queries + PLAIN_QUERIES * size;  /* [PLAIN_WARPS, PLAIN_KEYS] */
     const Tile tile = in.tiles[blockIdx.x];
     const int head = blockIdx.y, lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     constexpr int EACH = PLAIN_QUERIES / PLAIN_WARPS, COLUMNS = PLAIN_HEAD_MAX / WARP;
@@ -174,12 +175,13 @@ template <typename A> __global__ void attend_plain_kernel(AttentionInput<A> in)
             sum[e] = sum[e] * shrink + warp_sum(share);
             for (int c = 0; c < COLUMNS; c++)
                 out[e][c] *= shrink;
-            for (int key = 0; key < PLAIN_KEYS; key++) {
-                const float weight = __shfl_sync(0xffffffffu, share, key);
+            shares[warp * PLAIN_KEYS + lane] = share;
+            __syncwarp();
+            for (int key = 0; key < PLAIN_KEYS; key++)
                 for (int c = 0; c < COLUMNS; c++)
                     if (c * WARP + lane < size)
-                        out[e][c] += weight * values[key * row_size + c * WARP + lane];
-            }
+                        out[e][c] += shares[warp * PLAIN_KEYS + key] * values[key * row_size + c * WARP + lane];
+            __syncwarp(); /* before they are written again */
         }
     }
     for (int e = 0; e < EACH; e++) {
@@ -207,7 +209,7 @@ template <typename A> inline int tile_queries(uint64_t head_size)
 
 inline size_t plain_attention_shared(uint64_t head_size)
 {
-    return (2 * PLAIN_KEYS * (head_size + 1) + PLAIN_QUERIES * head_size) * sizeof(float);
+    return (2 * PLAIN_KEYS * (head_size + 1) + PLAIN_QUERIES * head_size + PLAIN_WARPS * PLAIN_KEYS) * sizeof(float);
 }
 
 template <typename A> cudaError_t run_attention(const AttentionInput<A> &in, uint64_t tiles, cudaStream_t stream)

@@ -71,17 +71,16 @@ void launch(dim3 grid, unsigned threads, size_t shared, Stream *stream, const st
 void enqueue(Stream *stream, const std::function<void()> &work);
 unsigned char *dynamic_shared();
 void barrier();
+void meet_warp();
 /* All lanes' values of `size` bytes (at most 64), lane by lane, once every lane of the warp has given its own. */
 void exchange(const void *mine, size_t size, unsigned char *all);
 unsigned lane();
 
 template <typename T> T from_lane(T value, unsigned source)
 {
-    unsigned char all[32 * 64];
-    exchange(&value, sizeof value, all);
-    T out;
-    memcpy(&out, all + source % 32 * sizeof value, sizeof out);
-    return out;
+    T all[32];
+    exchange(&value, sizeof value, reinterpret_cast<unsigned char *>(all));
+    return all[source % 32];
 }
 } // namespace emulated
 
@@ -90,6 +89,7 @@ template <typename T> T from_lane(T value, unsigned source)
 #define blockDim emulated::block_size
 #define gridDim emulated::grid_size
 inline void __syncthreads() { emulated::barrier(); }
+inline void __syncwarp() { emulated::meet_warp(); }
 template <typename T> T __shfl_xor_sync(unsigned, T value, int mask) { return emulated::from_lane(value, emulated::lane() ^ static_cast<unsigned>(mask)); }
 template <typename T> T __shfl_sync(unsigned, T value, int source) { return emulated::from_lane(value, static_cast<unsigned>(source)); }
 inline float atomicAdd(float *to, float x) { const float old = *to; *to += x; return old; }

@@ -30,7 +30,7 @@ static unsigned count, now;
 static jmp_buf scheduler;
 static ucontext_t entry;
 static const std::function<void()> *body;
-static unsigned char traded[THREADS_MAX * EXCHANGE];
+static unsigned char traded[2][THREADS_MAX * EXCHANGE]; /* in turns: who writes the next has read the last but one */
 static std::vector<unsigned char> shared_memory;
 
 static void run_fibre()
@@ -64,7 +64,7 @@ void barrier()
         give_way();
 }
 
-static void meet_warp()
+void meet_warp()
 {
     const unsigned first = now / WARP * WARP, last = first + WARP < count ? first + WARP : count;
     const unsigned long reached = ++fibres[now].exchanges;
@@ -76,12 +76,12 @@ void exchange(const void *mine, size_t size, unsigned char *all)
 {
     if (size > EXCHANGE)
         abort();
-    memcpy(traded + now * EXCHANGE, mine, size);
+    unsigned char *turn = traded[fibres[now].exchanges % 2];
+    memcpy(turn + now * EXCHANGE, mine, size);
     meet_warp();
     const unsigned first = now / WARP * WARP;
     for (unsigned i = 0; i < WARP; i++)
-        memcpy(all + i * size, traded + (first + i) * EXCHANGE, size);
-    meet_warp();
+        memcpy(all + i * size, turn + (first + i) * EXCHANGE, size);
 }
 
 unsigned lane()
