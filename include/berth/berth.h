@@ -43,6 +43,7 @@
 #include <stdio.h>
 
 #include "berth/embed.h"
+#include "berth/page.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -173,6 +174,7 @@ struct berth_model_info {
     const char *problem;      /* "single_label_classification", ... */
     size_t parameters, layers, hidden_size, embedding_size, heads, intermediate_size;
     size_t vocab_size;     /* rows of the embedding */
+    size_t type_vocab_size; /* types of tokens; 0: the model reads none */
     size_t tokenizer_size; /* entries of the vocabulary */
     size_t max_positions;  /* longest text the weights allow, in tokens */
     size_t max_length;     /* the limit in force */
@@ -358,6 +360,7 @@ struct berth_server_options {
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
     struct berth_options defaults;  /* threads and log of the server itself */
+    struct berth_page_options page; /* shown at "/" */
 };
 
 struct berth_server;

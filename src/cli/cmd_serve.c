@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/common.h"
+#include "cli/served.h"
 #include "cli/verbs.h"
 
 /* KEY=VALUE, one of a model's own options; false, with what is wrong in `fault`. */
@@ -56,10 +56,8 @@ static char *cut_options(char *model)
     return cut;
 }
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
- * `fault`. */
-static bool parse_model(char *argument, const struct berth_options *defaults,
-                        struct berth_served_model *served, char *fault, size_t size)
+bool cli_parse_served(char *argument, const struct berth_options *defaults, struct berth_served_model *served,
+                      char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
     char *rest, *sign = argument + strcspn(argument, "=,");
@@ -91,7 +89,7 @@ static bool parse_model(char *argument, const struct berth_options *defaults,
     return true;
 }
 
-static int serve_until_signal(struct berth_server_options *options)
+int cli_serve_until_signal(struct berth_server_options *options, const char *name, void (*greet)(const char *url))
 {
     /* The signals are blocked before any thread starts, so only sigwait below sees them. */
     sigset_t ends;
@@ -104,14 +102,18 @@ static int serve_until_signal(struct berth_server_options *options)
     struct berth_error err;
     struct berth_server *server;
     if (berth_server_start(options, &server, &err) != BERTH_OK)
-        return cli_fail("serve", &err);
+        return cli_fail(name, &err);
     bool v6 = strchr(options->host, ':'); /* in brackets within a URL */
-    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "",
-           berth_server_port(server));
+    char url[300];
+    snprintf(url, sizeof url, "http://%s%.200s%s:%u", v6 ? "[" : "", options->host, v6 ? "]" : "",
+             berth_server_port(server));
+    printf("listening on %s\n", url);
     fflush(stdout);
+    if (greet)
+        greet(url);
     int signal_number;
     while (sigwait(&ends, &signal_number) == 0 && signal_number == SIGHUP)
-        fputs("berth serve: SIGHUP: this version cannot re-read its models; restart it for that\n", stderr);
+        fputs("berth: SIGHUP: this version cannot re-read its models; restart it for that\n", stderr);
     berth_server_stop(server);
     return CLI_OK;
 }
@@ -121,6 +123,7 @@ int cli_serve(int argc, char **argv)
     struct cli_common common = {0};
     struct cli_strings models = {0};
     struct berth_server_options options = {.host = "127.0.0.1"};
+    struct cli_page page = {0};
     size_t port = 5001, timeout = 0;
     const struct cli_flag flags[] = {
         CLI_HEADING("models"),
@@ -139,6 +142,7 @@ int cli_serve(int argc, char **argv)
          "waiting requests (default 512), then 429"},
         {"request-timeout-ms", 0, "N", cli_read_positive, &timeout,
          "also bounds slow headers and bodies (default 30000)"},
+        CLI_PAGE_FLAGS(page),
         CLI_QUIET_FLAG(common),
     };
     const struct cli_verb verb = {
@@ -164,16 +168,20 @@ int cli_serve(int argc, char **argv)
     for (size_t i = 0; i < models.count; i++) {
         char fault[256];
         char *argument = (char *)models.item[i]; /* argv's strings are ours to change */
-        if (!parse_model(argument, &common.options, &served[i], fault, sizeof fault))
+        if (!cli_parse_served(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0)
                 return cli_usage(&verb, "-m: two models are named '%s'", served[i].name);
     }
+    char fault[256];
+    if (!cli_read_page(&page, served, models.count, fault, sizeof fault))
+        return cli_usage(&verb, "%s", fault);
+    options.page = page.options;
     options.models = served;
     options.model_count = models.count;
     options.port = (unsigned)port;
     options.request_timeout_ms = (unsigned)timeout;
     options.defaults = common.options;
-    return serve_until_signal(&options);
+    return cli_serve_until_signal(&options, "serve", NULL);
 }

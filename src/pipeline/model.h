@@ -14,7 +14,8 @@
 enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024 };
 
 struct berth_model {
-    char *name;
+    char *name; /* as the caller gave it */
+    char *path; /* what that stands for: source.h */
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
     enum berth_precision precision; /* in force */

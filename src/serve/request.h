@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "serve/call.h"
+#include "serve/forms.h"
 #include "serve/reply.h"
 #include "serve/server.h"
 #include "serve/worker.h"
@@ -29,8 +30,10 @@ struct berth_request {
     struct berth_buffer body; /* as received */
     struct berth_reply reply; /* status 0: not answered yet */
     struct berth_call call;
+    union berth_form form; /* for handlers: how the answer is to look */
     char model[129], version[33]; /* that the path names; "": none */
     struct berth_entry *entry;    /* model that it is about; for handlers */
+    void *subject;                /* whose worker it is for; for handlers that defer */
     size_t threads;               /* that it asks for, 0: none named; for handlers */
     bool quantised;               /* /set_model: at int8 */
     bool deferred;                /* counted among the waiting */

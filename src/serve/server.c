@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "serve/listen.h"
+#include "serve/page.h"
 #include "serve/request.h"
 #include "serve/signals.h"
 
@@ -101,6 +102,7 @@ enum berth_status berth_server_start(const struct berth_server_options *options,
     pthread_mutex_init(&server->lock, NULL);
     BERTH_TRY(berth_registry_new(options->models, options->model_count, &server->registry, err));
     BERTH_TRY(berth_worker_new(server, &server->control, err));
+    BERTH_TRY(berth_page_new(options, &server->page, err));
     BERTH_TRY(berth_deadlines_new(timeout_ms, &server->deadlines, err));
     BERTH_TRY(start_loop(server, options->host ? options->host : "127.0.0.1", err));
     *out = server;
@@ -144,12 +146,14 @@ void berth_server_stop(struct berth_server *server)
     /* The workers go first: each suspended connection is resumed by one, and the loop must not end before
      * that. */
     berth_worker_stop(server->control);
+    berth_page_stop(server->page);
     berth_registry_stop(server->registry);
     if (server->daemon) {
         wait_until_none(server, &server->complete, LAST_ANSWERS);
         MHD_stop_daemon(server->daemon);
     }
     berth_deadlines_free(server->deadlines);
+    berth_page_free(server->page);
     berth_registry_free(server->registry);
     berth_worker_free(server->control);
     pthread_cond_destroy(&server->quiet);

@@ -19,6 +19,7 @@ struct berth_server {
     struct berth_registry *registry;
     struct berth_worker *control; /* changes of the registry, one after the other; owner: the server */
     struct berth_deadlines *deadlines;
+    struct berth_page *page;
     struct berth_options defaults;
 
     size_t max_body_bytes;
