@@ -1,6 +1,6 @@
 # The plugin for NVIDIA GPUs, where nvcc is: build/libberth_cuda.so, loaded at run time by --runtime cuda. Machine code for
 # sm_90 and PTX for compute capability 8.0 and newer, which the driver compiles on first use elsewhere. BERTH_CUDA=OFF: none.
-option(BERTH_CUDA "build the plugin for CUDA where nvcc is" ON)
+option(BERTH_CUDA "build the plugin for CUDA where nvcc is" OFF)
 file(GLOB BERTH_CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/plugin/*.cu)
 file(GLOB BERTH_CUDA_HEADERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/plugin/*.cuh ${CMAKE_SOURCE_DIR}/src/cuda/abi.h)
 if(BERTH_CUDA)
