@@ -21,6 +21,7 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
+ *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -42,6 +43,7 @@
 #include <stdio.h>
 
 #include "berth/embed.h"
+#include "berth/page.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -137,7 +139,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
+ * "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -171,6 +174,7 @@ struct berth_model_info {
     const char *problem;      /* "single_label_classification", ... */
     size_t parameters, layers, hidden_size, embedding_size, heads, intermediate_size;
     size_t vocab_size;     /* rows of the embedding */
+    size_t type_vocab_size; /* types of tokens; 0: the model reads none */
     size_t tokenizer_size; /* entries of the vocabulary */
     size_t max_positions;  /* longest text the weights allow, in tokens */
     size_t max_length;     /* the limit in force */
@@ -372,6 +376,7 @@ struct berth_server_options {
     const char *access_log;         /* file, a JSON line a request; "-": standard output; NULL: none */
     bool check_only;                /* opens and checks everything but listens on nothing: *server is NULL */
     struct berth_options defaults;  /* threads and log of the server itself */
+    struct berth_page_options page; /* shown at "/" */
 };
 
 struct berth_server;
@@ -575,4 +580,7 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #ifdef __cplusplus
 }
 #endif
+
+#include "berth/hub.h"
+
 #endif

@@ -84,7 +84,7 @@ static enum berth_status convert_to_safetensors(const char *model, const struct 
 {
     if (options->optimize || options->check || options->opset)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, options->options.vocab, options->output, err);
+    return berth_model_write(model, encoder, true, options->options.vocab, options->output, err);
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
@@ -93,6 +93,7 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
     struct berth_conversion unwanted;
     struct berth_error spare;
     struct berth_encoder *encoder = NULL;
+    char *path = NULL;
     enum berth_status status;
     if (!conversion)
         conversion = &unwanted;
@@ -100,11 +101,13 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
         err = &spare;
     *conversion = (struct berth_conversion){.checked = false};
     BERTH_TRY(check_options(options, err));
-    BERTH_TRY(berth_source_encoder(model, &encoder, err));
+    BERTH_TRY(berth_source_resolve(model, &path, err));
+    BERTH_TRY(berth_source_encoder(path, &encoder, err));
     status = options->format == BERTH_TO_SAFETENSORS
-                 ? convert_to_safetensors(model, encoder, options, err)
-                 : convert_to_onnx(model, encoder, options, conversion, err);
+                 ? convert_to_safetensors(path, encoder, options, err)
+                 : convert_to_onnx(path, encoder, options, conversion, err);
 fail:
     berth_encoder_free(encoder);
+    berth_free(path);
     return status;
 }

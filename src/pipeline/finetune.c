@@ -146,7 +146,7 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
     if (is_random(f))
         BERTH_TRY(berth_encoder_random(o->model + strlen(random_prefix), &f->encoder, err));
     else
-        BERTH_TRY(berth_encoder_open(o->model, &f->encoder, err));
+        BERTH_TRY(berth_encoder_open(f->model->path, &f->encoder, err));
     if (f->model->precision == BERTH_PRECISION_INT8)
         return berth_fail(err, BERTH_UNSUPPORTED, "training in int8 is not possible; use fp32 or bf16");
     struct berth_config *config = &f->encoder->config;
@@ -262,7 +262,7 @@ static struct berth_train_job make_job(struct finetune *f)
         .options = o,
         .directory = o->output,
         .seed = o->seed,
-        .source = is_random(f) ? NULL : o->model,
+        .source = is_random(f) ? NULL : f->model->path,
         .encoder = f->encoder,
         .tokenizer = f->model->tokenizer,
         .kernels = f->model->kernels,

@@ -40,16 +40,6 @@ static void remark(struct berth_model *model, const struct berth_options *option
         options->log(options->log_context, BERTH_SEVERITY_WARNING, printable.message);
 }
 
-/* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
-static bool is_hub_id(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t first = strspn(name, allowed);
-    const char *second = name + first + 1;
-    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' &&
-           !second[strspn(second, allowed)];
-}
-
 /* Which of the forms of a model argument this is; everything that this version cannot open is refused by
  * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
@@ -64,40 +54,62 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
                           "%s: this version ships no trained model yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
-    if (is_hub_id(name))
-        return berth_fail(err, BERTH_NOT_FOUND,
-                          "%s: no such directory, and this version cannot fetch a hub's model yet; download "
-                          "it and give its directory",
-                          name);
     return berth_fail(err, BERTH_NOT_FOUND,
                       "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
                       "or random:PRESET",
                       name);
 }
 
-/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
-static void choose_precision(struct berth_model *model, const struct berth_options *options)
+/* The default: fp32, or what the checkpoint was quantised to. ONNX Runtime has no bf16. */
+static void choose_default(struct berth_model *model, enum berth_stored stored, bool native)
 {
-    static const char *const extents[] = {
-        [BERTH_PRECISION_FP32] = "",
-        [BERTH_PRECISION_BF16] = "; products and word embedding, the classifier in fp32",
-        [BERTH_PRECISION_INT8] = "; products, attention and word embedding, the classifier in fp32",
-    };
+    bool own = stored == BERTH_STORED_INT8 || (stored == BERTH_STORED_BF16 && native);
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+             own ? "the checkpoint's own" : "the default");
+    model->precision = !own                          ? BERTH_PRECISION_FP32
+                       : stored == BERTH_STORED_INT8 ? BERTH_PRECISION_INT8
+                                                     : BERTH_PRECISION_BF16;
+}
+
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. `stored`
+ * is what the checkpoint's weights are. */
+static void choose_precision(struct berth_model *model, const struct berth_options *options,
+                             enum berth_stored stored)
+{
     bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
-    const char *reason = "asked for";
-    if (model->precision == BERTH_PRECISION_AUTO) {
-        reason = hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16";
+    snprintf(model->precision_reason, sizeof model->precision_reason, "asked for");
+    if (options->precision == BERTH_PRECISION_AUTO) {
+        snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+                 hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16");
         model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
-    } else if (model->precision == BERTH_PRECISION_DEFAULT) {
-        reason = "the default";
-        model->precision = BERTH_PRECISION_FP32;
-    } else if (model->precision == BERTH_PRECISION_BF16 && !hardware) {
+    } else if (options->precision == BERTH_PRECISION_DEFAULT) {
+        choose_default(model, stored, options->runtime != BERTH_RUNTIME_ONNXRUNTIME);
+    }
+    if (model->precision == BERTH_PRECISION_BF16 && options->precision != BERTH_PRECISION_AUTO && !hardware)
         remark(model, options,
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
-    }
-    snprintf(model->precision_reason, sizeof model->precision_reason, "%s%s", reason,
-             extents[model->precision]);
+    if (stored != BERTH_STORED_PLAIN && model->precision == BERTH_PRECISION_FP32)
+        remark(model, options, "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
+               berth_stored_name(stored));
+    if (stored == BERTH_STORED_INT8 && model->precision == BERTH_PRECISION_BF16)
+        remark(model, options, "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
+}
+
+/* Says what of the model is in the precision, now that its plan is there. */
+static void describe_precision(struct berth_model *model)
+{
+    size_t used = strlen(model->precision_reason), kept, products;
+    if (model->precision == BERTH_PRECISION_FP32)
+        return;
+    berth_plan_kept(model->plan, &kept, &products);
+    if (kept > 0)
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; %zu of %zu products are kept finer, the classifier is in fp32", kept, products);
+    else
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; products%s and word embedding, the classifier in fp32",
+                 model->precision == BERTH_PRECISION_INT8 ? ", attention" : "");
 }
 
 static enum berth_number number_of(enum berth_precision precision)
@@ -128,7 +140,6 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
         }
     }
     model->kernels = berth_kernels_select(level);
-    choose_precision(model, options);
     const char *wrong = berth_kernels_self_test(model->kernels);
     if (wrong && strcmp(wrong, "memory") == 0)
         return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
@@ -176,30 +187,37 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     };
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
-    if (berth_source_is_random(model->name))
+    if (berth_source_is_random(model->path))
         return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
                                            berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
-    char *folder = berth_source_folder(model->name);
+    char *folder = berth_source_folder(model->path);
     enum berth_status status = folder ? berth_tokenizer_open(folder, &wanted, &model->tokenizer, err)
-                                      : berth_fail_memory(err, "a path", strlen(model->name));
+                                      : berth_fail_memory(err, "a path", strlen(model->path));
     berth_free(folder);
     return status;
 }
 
-static enum berth_status open_plan(struct berth_model *model, struct berth_error *err)
+/* Takes the encoder; NULL: that of the model's name. */
+static enum berth_status open_plan(struct berth_model *model, struct berth_encoder *encoder,
+                                   const struct berth_options *options, struct berth_error *err)
 {
-    struct berth_encoder *encoder = NULL;
     struct berth_team *team = NULL;
-    enum berth_status status;
-    BERTH_TRY(berth_team_new(model->threads, &team, err));
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    enum berth_status status = berth_team_new(model->threads, &team, err);
+    if (status != BERTH_OK) {
+        berth_encoder_free(encoder);
+        return status;
+    }
+    if (!encoder)
+        BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
+    choose_precision(model, options, encoder->config.storage.stored);
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
     };
     model->parameters = encoder->parameters;
     model->has_head = encoder->has_head;
-    status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
+    BERTH_TRY(berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err));
+    describe_precision(model);
 fail:
     berth_team_free(team);
     return status;
@@ -208,7 +226,7 @@ fail:
 static enum berth_status choose_optimization(struct berth_model *model, const struct berth_options *options,
                                              struct berth_error *err)
 {
-    bool file = berth_source_is_onnx(model->name);
+    bool file = berth_source_is_onnx(model->path);
     if (file && options->optimization == BERTH_OPTIMIZATION_FUSED)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "%s: a file runs with the operators it has; optimization none or runtime", model->name);
@@ -222,30 +240,35 @@ static enum berth_status choose_optimization(struct berth_model *model, const st
 static enum berth_status open_other(struct berth_model *model, const struct berth_options *options,
                                     struct berth_error *err)
 {
-    bool quantized = model->precision == BERTH_PRECISION_INT8;
     struct berth_encoder *encoder = NULL;
     enum berth_status status;
-    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
-             berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
-             : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
-                         : "the default");
     BERTH_TRY(choose_optimization(model, options, err));
-    if (berth_source_is_onnx(model->name)) {
+    if (berth_source_is_onnx(model->path)) {
+        model->precision = BERTH_PRECISION_FP32;
+        snprintf(model->precision_reason, sizeof model->precision_reason,
+                 "whatever the file has; ONNX Runtime runs it as it is");
         if (options->precision != BERTH_PRECISION_DEFAULT)
             return berth_fail(err, BERTH_INVALID_ARGUMENT,
                               "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
                               model->name);
-        char *folder = berth_source_folder(model->name);
+        char *folder = berth_source_folder(model->path);
         status = folder ? berth_config_read(folder, &model->config, err)
-                        : berth_fail_memory(err, "a path", strlen(model->name));
+                        : berth_fail_memory(err, "a path", strlen(model->path));
         berth_free(folder);
         model->has_head = true;
         return status == BERTH_OK
-                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false,
+                   ? berth_ort_model_new(options->ort_library, model->path, NULL, false,
                                          model->optimization, &model->other, err)
                    : status;
     }
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
+    choose_precision(model, options, encoder->config.storage.stored);
+    bool quantized = model->precision == BERTH_PRECISION_INT8;
+    if (quantized) {
+        size_t used = strlen(model->precision_reason);
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; linear layers of the encoder, quantised dynamically by ONNX Runtime");
+    }
     BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, model->optimization,
                                   &model->other, err));
     model->parameters = encoder->parameters;
@@ -263,13 +286,13 @@ static enum berth_status read_config_if_any(struct berth_model *model, const str
                                             struct berth_error *err)
 {
     uint64_t seed;
-    if (berth_source_is_random(model->name))
-        return berth_preset_config(berth_source_preset(model->name), &model->config, &seed, err);
-    char *folder = berth_source_folder(model->name),
+    if (berth_source_is_random(model->path))
+        return berth_preset_config(berth_source_preset(model->path), &model->config, &seed, err);
+    char *folder = berth_source_folder(model->path),
          *path = folder ? berth_path_join(folder, "config.json") : NULL;
     enum berth_status status = BERTH_OK;
     if (!path)
-        status = berth_fail_memory(err, "a path", strlen(model->name));
+        status = berth_fail_memory(err, "a path", strlen(model->path));
     else if (berth_path_present(path))
         status = berth_config_read(folder, &model->config, err);
     berth_free(path);
@@ -337,6 +360,7 @@ static void fill_info(struct berth_model *model)
         .heads = config->heads,
         .intermediate_size = config->intermediate_size,
         .vocab_size = config->vocab_size,
+        .type_vocab_size = model->plan ? model->plan->type_vocab_size : config->type_vocab_size,
         .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
         .max_positions = config->max_positions,
         .max_length = model->max_length,
@@ -361,42 +385,52 @@ static void fill_info(struct berth_model *model)
     };
 }
 
-enum berth_status berth_model_open(const char *name, const struct berth_options *options,
-                                   struct berth_model **out, struct berth_error *err)
+/* Everything between the name and the facts. */
+static enum berth_status open_parts(struct berth_model *model, struct berth_encoder *encoder,
+                                    const struct berth_options *options, struct berth_error *err)
 {
-    static const struct berth_options defaults;
-    struct berth_error unwanted;
-    *out = NULL;
-    if (!options)
-        options = &defaults;
-    if (!err)
-        err = &unwanted; /* some failures are quoted in remarks */
-    if (!name || !*name)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "no model is named; give a directory or random:PRESET");
-    struct berth_model *model = berth_calloc(1, sizeof *model);
-    if (!model)
-        return berth_fail_memory(err, "a model", sizeof *model);
     enum berth_status status;
-    model->name = berth_strdup(name);
-    if (!model->name) {
-        status = berth_fail_memory(err, "a model", strlen(name));
-        goto fail;
-    }
     size_t allowed = berth_cpu_allowed(model->threads_reason, sizeof model->threads_reason);
     if (options->threads > 0)
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
-    BERTH_TRY(check_form(name, err));
+    BERTH_TRY(berth_source_resolve(model->name, &model->path, err));
+    BERTH_TRY(check_form(model->path, err));
     BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
-    if (options->tokenizer_only)
+    if (options->tokenizer_only) {
         BERTH_TRY(read_config_if_any(model, options, err));
-    else
-        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err)
-                                                                : open_plan(model, err));
+        choose_precision(model, options, model->config.storage.stored);
+    } else if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME) {
+        BERTH_TRY(open_other(model, options, err));
+    } else {
+        struct berth_encoder *given = encoder;
+        encoder = NULL;
+        BERTH_TRY(open_plan(model, given, options, err));
+    }
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
+fail:
+    berth_encoder_free(encoder); /* not reached */
+    return status;
+}
+
+enum berth_status berth_model_open_encoder(const char *name, struct berth_encoder *encoder,
+                                           const struct berth_options *options, struct berth_model **out,
+                                           struct berth_error *err)
+{
+    struct berth_model *model = berth_calloc(1, sizeof *model);
+    *out = NULL;
+    if (!model || !(model->name = berth_strdup(name))) {
+        berth_free(model);
+        berth_encoder_free(encoder);
+        return berth_fail_memory(err, "a model", sizeof *model);
+    }
+    enum berth_status status = open_parts(model, encoder, options, err);
+    if (status != BERTH_OK) {
+        berth_model_free(model);
+        return status;
+    }
     const struct berth_config *config = berth_model_config(model);
     for (size_t i = 0; i < config->unrecognised_count; i++)
         remark(model, options, "config.json: field '%s' is not known to berth and was not used",
@@ -404,9 +438,20 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     fill_info(model);
     *out = model;
     return BERTH_OK;
-fail:
-    berth_model_free(model);
-    return status;
+}
+
+enum berth_status berth_model_open(const char *name, const struct berth_options *options,
+                                   struct berth_model **out, struct berth_error *err)
+{
+    static const struct berth_options defaults;
+    struct berth_error unwanted;
+    *out = NULL;
+    if (!err)
+        err = &unwanted; /* some failures are quoted in remarks */
+    if (!name || !*name)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "no model is named; give a directory or random:PRESET");
+    return berth_model_open_encoder(name, NULL, options ? options : &defaults, out, err);
 }
 
 void berth_model_free(struct berth_model *model)
@@ -419,6 +464,7 @@ void berth_model_free(struct berth_model *model)
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)
         berth_free(model->remarks[i]);
+    berth_free(model->path);
     berth_free(model->name);
     berth_free(model);
 }

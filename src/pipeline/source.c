@@ -6,7 +6,17 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "berth/hub.h"
+#include "hub/id.h"
 #include "onnx/import.h"
+
+enum berth_status berth_source_resolve(const char *name, char **path, struct berth_error *err)
+{
+    if (berth_hub_is_id(name) && !berth_path_present(name) && !berth_source_is_onnx(name))
+        return berth_hub_locate(name, path, err);
+    *path = berth_strdup(name);
+    return *path ? BERTH_OK : berth_fail_memory(err, "a path", strlen(name));
+}
 
 static const char random_prefix[] = "random:";
 

@@ -375,13 +375,13 @@ static bool has_work(const struct berth_call *call)
     return false;
 }
 
-static void run_managed(struct berth_job *job, void *owner)
+static void run_deferred(struct berth_job *job, void *owner)
 {
     (void)owner;
     struct berth_request *request = (struct berth_request *)job;
     uint64_t waited = berth_clock_ns() - request->received_ns;
     if (!berth_request_ended(request, waited, request->server->timeout_ns))
-        request->manage(request);
+        request->deferred(request);
     berth_loop_give_back(request->loop, request);
 }
 
@@ -397,10 +397,10 @@ static bool take_step(struct berth_request *request)
     if (!enter_waiting(request))
         return false;
     make_busy(request);
-    if (request->step == BERTH_STEP_MANAGE) {
-        request->job.run = run_managed;
+    if (request->step == BERTH_STEP_DEFER) {
+        request->job.run = run_deferred;
         suspend(request);
-        if (berth_worker_push(request->server->control, &request->job))
+        if (berth_worker_push(request->worker, &request->job))
             return true;
         berth_reply_error(&request->reply, 503, "the server is stopping");
         berth_request_ready(request);
@@ -427,9 +427,9 @@ static void run_beside(struct berth_job *job, void *owner)
     struct berth_request *request = (struct berth_request *)job;
     struct berth_deployment *deployment;
     request->route->handle(request);
-    if (!request->reply.status && request->step == BERTH_STEP_MANAGE) {
-        request->job.run = run_managed;
-        if (berth_worker_push(request->server->control, &request->job))
+    if (!request->reply.status && request->step == BERTH_STEP_DEFER) {
+        request->job.run = run_deferred;
+        if (berth_worker_push(request->worker, &request->job))
             return;
         berth_reply_error(&request->reply, 503, "the server is stopping");
     } else if (!request->reply.status && request->step == BERTH_STEP_CALL && has_work(&request->call)) {
@@ -548,10 +548,17 @@ bool berth_request_ended(struct berth_request *request, uint64_t waited_ns, uint
 
 /* --- for handlers --------------------------------------------------------------------------------- */
 
+void berth_request_defer(struct berth_request *request, struct berth_worker *worker,
+                         void (*run)(struct berth_request *request))
+{
+    request->deferred = run;
+    request->worker = worker;
+    request->step = BERTH_STEP_DEFER;
+}
+
 void berth_request_manage(struct berth_request *request, void (*run)(struct berth_request *request))
 {
-    request->manage = run;
-    request->step = BERTH_STEP_MANAGE;
+    berth_request_defer(request, request->server->control, run);
 }
 
 const char *berth_request_header(const struct berth_request *request, const char *name)

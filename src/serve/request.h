@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "serve/call.h"
+#include "serve/forms.h"
 #include "serve/reply.h"
 #include "serve/server.h"
 #include "serve/worker.h"
@@ -31,7 +32,7 @@ enum berth_request_state {
 };
 
 /* What a handler asked for. */
-enum berth_request_step { BERTH_STEP_REPLY, BERTH_STEP_CALL, BERTH_STEP_MANAGE };
+enum berth_request_step { BERTH_STEP_REPLY, BERTH_STEP_CALL, BERTH_STEP_DEFER };
 
 enum { BERTH_REQUEST_ID_SIZE = 129 };
 
@@ -46,13 +47,16 @@ struct berth_request {
     struct berth_buffer body; /* as received */
     struct berth_reply reply; /* status 0: not answered yet */
     struct berth_call call;
+    union berth_form form;    /* for handlers: how the answer is to look */
     char model[BERTH_NAME_SIZE], version[BERTH_VERSION_SIZE]; /* that the path names; "": none */
     struct berth_entry *entry;           /* model that it counts for; NULL: none that is known */
     struct berth_deployment *deployment; /* held */
     struct berth_entry *target;          /* for handlers: the model to change */
+    void *subject;                       /* for handlers that defer: whose worker it is for */
     size_t threads;                      /* for handlers: that it asks for, 0: none named */
     bool quantised;                      /* for handlers: /set_model at int8 */
-    void (*manage)(struct berth_request *request);
+    void (*deferred)(struct berth_request *request);
+    struct berth_worker *worker; /* that runs it */
     enum berth_request_step step;
     enum berth_request_state state;
     bool suspended;
@@ -67,9 +71,11 @@ struct berth_request {
     char id[BERTH_REQUEST_ID_SIZE];
 };
 
-/* For handlers: `run` will be called on the thread that changes models, one after the other, with the request
- * suspended meanwhile: there loading and waiting are allowed. It fills the reply. Return from the handler
- * after it. */
+/* For handlers: `run` will be called on a worker, with the request suspended meanwhile: there waiting is allowed. It
+ * fills the reply. Return from the handler after it. / On the worker that changes models, one change after the
+ * other. */
+void berth_request_defer(struct berth_request *request, struct berth_worker *worker,
+                         void (*run)(struct berth_request *request));
 void berth_request_manage(struct berth_request *request, void (*run)(struct berth_request *request));
 
 /* A header of the request, borrowed; NULL when absent. */

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "serve/listen.h"
+#include "serve/page.h"
 #include "serve/request.h"
 
 enum {
@@ -137,6 +138,7 @@ enum berth_status berth_server_start(const struct berth_server_options *options,
     BERTH_TRY(berth_worker_new(server, &server->beside, err));
     BERTH_TRY(
         berth_registry_new(options->models, options->model_count, server->control, &server->registry, err));
+    BERTH_TRY(berth_page_new(options, &server->page, err));
     BERTH_TRY(berth_deadlines_new((unsigned)(server->timeout_ns / 1000000u), &server->deadlines, err));
     BERTH_TRY(start_loops(server, options, err));
     if (options->check_only)
@@ -236,6 +238,7 @@ void berth_server_stop(struct berth_server *server)
      */
     berth_worker_stop(server->beside);
     berth_worker_stop(server->control);
+    berth_page_stop(server->page);
     berth_registry_stop(server->registry);
     if (ran)
         wait_until_none(server, &server->complete, (uint64_t)LAST_ANSWERS * 1000000u);
@@ -245,6 +248,7 @@ void berth_server_stop(struct berth_server *server)
         unlink(server->unix_socket);
     berth_free(server->unix_socket);
     berth_deadlines_free(server->deadlines);
+    berth_page_free(server->page);
     berth_registry_free(server->registry);
     berth_worker_free(server->beside);
     berth_worker_free(server->control);

@@ -26,6 +26,7 @@ struct berth_server {
     struct berth_deadlines *deadlines;
     struct berth_access *access;
     struct berth_access_log *access_log; /* NULL: none */
+    struct berth_page *page;
     struct berth_options defaults;
     struct berth_job reload;
     _Atomic bool reloading;

@@ -7,7 +7,7 @@ model=random:bert-tiny
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
 expect 2 "not part of version" "$berth" recommend x
-for verb in tokenize predict eval info serve bench convert finetune vocab; do
+for verb in tokenize predict eval info serve bench convert finetune vocab pull; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
@@ -37,7 +37,7 @@ refused "runtime cuda is not part of this version" "$berth" predict -m $model --
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
 refused "no such architecture" "$berth" tokenize -m random:nonsense
-refused "cannot fetch" "$berth" predict -m google/bert_uncased x
+refused 'berth pull google/no-such-model' "$berth" predict -m google/no-such-model x
 expect 2 "not a valid" "$berth" predict -m $model --precision fp64 x
 expect 2 "a model has no option 'instances'; it has precision" "$berth" serve -m a=$model,instances=2
 expect 2 "'0' is not a valid threads" "$berth" serve -m a=$model,threads=0
