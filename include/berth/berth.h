@@ -21,6 +21,7 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
+ *    12  reports: berth/report.h
  *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
@@ -44,6 +45,7 @@
 
 #include "berth/embed.h"
 #include "berth/page.h"
+#include "berth/report.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -139,8 +141,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
- * "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "bundled:sst2", "org/name" in the cache of models
+ * (berth/hub.h), or "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -458,7 +460,7 @@ typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetu
 
 /* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */
 struct berth_finetune_options {
-    const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
+    const char *model;            /* directory of an encoder or a classifier, "bundled:sst2" or "random:PRESET" */
     const char *task;             /* as in berth_evaluation_options */
     const char *objective;        /* "classify" (NULL) or "mlm": guessing masked words, without labels; then task NULL is a text a line */
     const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
@@ -484,8 +486,14 @@ struct berth_finetune_options {
     size_t logging_steps;
     size_t early_stopping_patience; /* evaluations without a better one; 0: none */
     bool no_shuffle, group_by_length, resume;
-    const char *teacher;          /* a model with the same labels, or NULL */
+    const char *const *teachers;  /* [teacher_count] models with the same labels; of several, the mean logits count */
+    size_t teacher_count;
     double distill_alpha, distill_temperature;
+    double distill_hidden;        /* weight of the mean squared distance between the first tokens' last hidden states, the
+                                     student's and the one teacher's, which must be as wide; 0: none */
+    double word_dropout;          /* share of the tokens that read [MASK] (without one, [UNK]) in training */
+    size_t activation_memory;     /* bytes of activations at most: layers compute theirs again in the backward pass
+                                     to keep below it, with the same results; 0: as many as it takes */
     const char *dump_gradients;   /* file: the first batch's gradients, then stop; NULL: train */
     struct berth_options options; /* threads, isa, precision, max_length, vocab and the tokenizer's overrides */
     berth_finetune_progress_fn *progress;
@@ -502,6 +510,8 @@ struct berth_finetune_report {
     double seconds, examples_per_second;
     bool stopped_early, evaluated;
     struct berth_evaluation evaluation; /* of the weights that were kept, when there is a dev file */
+    size_t activation_bytes;            /* of the arena that holds activations, and scratch */
+    size_t recomputed_layers;           /* that compute their activations again to keep within activation_memory */
     size_t seeds;                       /* runs with a result below */
     double seed_value[BERTH_SEEDS_MAX]; /* of the metric that decides: the first of the evaluation's */
 };
@@ -516,11 +526,13 @@ BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *
  */
 
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
+enum berth_weight_type { BERTH_WEIGHTS_AS_STORED, BERTH_WEIGHTS_F32, BERTH_WEIGHTS_F16, BERTH_WEIGHTS_BF16 };
 enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
 
 struct berth_convert_options {
     enum berth_target_format format;
     const char *output; /* a file; for safetensors a directory */
+    enum berth_weight_type weights; /* of safetensors */
     size_t opset;       /* of ONNX: 13 to 20; 0: 17 */
     bool optimize;      /* fused operators */
     bool contrib;       /* with optimize: ONNX Runtime's own operators too */

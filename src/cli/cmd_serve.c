@@ -100,7 +100,8 @@ bool cli_parse_served(char *argument, const struct berth_options *defaults, stru
     return true;
 }
 
-int cli_serve_until_signal(struct berth_server_options *options, const char *name, void (*greet)(const char *url))
+int cli_serve_until_signal(struct berth_server_options *options, const char *name,
+                           void (*greet)(const char *url))
 {
     /* The signals are blocked before any thread starts, so only sigwait below sees them. */
     sigset_t ends;

@@ -25,9 +25,9 @@ static const struct entry entries[] = {
     {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
     {"quantize", NULL, NULL},
     {"report", NULL, NULL},
-    {"export", NULL, NULL},
-    {"compare", NULL, NULL},
-    {"recommend", NULL, NULL},
+    {"export", cli_export, "raw latencies as CSV or JSON"},
+    {"compare", cli_compare, "whether two runs differ"},
+    {"recommend", cli_recommend, "the cheapest deployment that meets an objective"},
     {"demo", NULL, NULL},
 };
 

@@ -21,6 +21,9 @@ static enum berth_status check_options(const struct berth_convert_options *optio
     if ((options->quantization == BERTH_QUANTIZATION_STATIC) != (options->calibration != NULL))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "static quantisation and calibration data (--calibration) go together");
+    if (options->weights != BERTH_WEIGHTS_AS_STORED && options->format != BERTH_TO_SAFETENSORS)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "an element type of the weights is for safetensors alone");
     if (options->contrib && !options->optimize)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "ONNX Runtime's own operators come with optimisation alone");
@@ -84,7 +87,11 @@ static enum berth_status convert_to_safetensors(const char *model, const struct 
 {
     if (options->optimize || options->check || options->opset)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, true, options->options.vocab, options->output, err);
+    static const enum berth_dtype types[] = {[BERTH_WEIGHTS_F32] = BERTH_DTYPE_F32,
+                                             [BERTH_WEIGHTS_F16] = BERTH_DTYPE_F16,
+                                             [BERTH_WEIGHTS_BF16] = BERTH_DTYPE_BF16};
+    return berth_model_write(model, encoder, true, options->weights ? &types[options->weights] : NULL,
+                             options->options.vocab, options->output, err);
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,

@@ -6,7 +6,7 @@ model=random:bert-tiny
 # usage
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
-expect 2 "not part of version" "$berth" recommend x
+expect 2 "not part of version" "$berth" report x
 for verb in tokenize predict eval info serve bench convert finetune vocab pull; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
@@ -49,7 +49,7 @@ refused "model name 'b,c'" "$berth" serve -m "$work/a,threads=0/b,c"
 expect 2 "a model has no option 'c'" "$berth" serve -m "a=$work/a,c"
 expect 2 "a name and a model are needed" "$berth" serve -m =x
 expect 2 "two models are named 'a'" "$berth" serve -m a=$model -m a=$model
-refused "bundled:sst2" "$berth" predict -m bundled:sst2 x
+refused "bundled:other: no such model comes with berth" "$berth" predict -m bundled:other x
 
 # formats
 expect 0 "" "$berth" predict -m $model "one text" "another"
