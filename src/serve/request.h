@@ -47,7 +47,7 @@ struct berth_request {
     struct berth_buffer body; /* as received */
     struct berth_reply reply; /* status 0: not answered yet */
     struct berth_call call;
-    union berth_form form;    /* for handlers: how the answer is to look */
+    union berth_form form;                                    /* for handlers: how the answer is to look */
     char model[BERTH_NAME_SIZE], version[BERTH_VERSION_SIZE]; /* that the path names; "": none */
     struct berth_entry *entry;           /* model that it counts for; NULL: none that is known */
     struct berth_deployment *deployment; /* held */
@@ -71,9 +71,9 @@ struct berth_request {
     char id[BERTH_REQUEST_ID_SIZE];
 };
 
-/* For handlers: `run` will be called on a worker, with the request suspended meanwhile: there waiting is allowed. It
- * fills the reply. Return from the handler after it. / On the worker that changes models, one change after the
- * other. */
+/* For handlers: `run` will be called on a worker, with the request suspended meanwhile: there waiting is
+ * allowed. It fills the reply. Return from the handler after it. / On the worker that changes models, one
+ * change after the other. */
 void berth_request_defer(struct berth_request *request, struct berth_worker *worker,
                          void (*run)(struct berth_request *request));
 void berth_request_manage(struct berth_request *request, void (*run)(struct berth_request *request));
