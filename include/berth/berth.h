@@ -21,8 +21,8 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
- *    12  reports: berth/report.h
- *     11 models from a hub: berth/hub.h
+ *     11 models from a hub: berth/hub.h      12 reports: berth/report.h
+ *     13 quantising: berth/quantize.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -594,5 +594,6 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #endif
 
 #include "berth/hub.h"
+#include "berth/quantize.h"
 
 #endif

@@ -405,7 +405,7 @@ static enum berth_status open_parts(struct berth_model *model, struct berth_enco
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
 fail:
-    berth_encoder_free(encoder); /* not reached */
+    berth_encoder_free(encoder); /* when its turn did not come */
     return status;
 }
 
