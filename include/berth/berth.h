@@ -195,6 +195,7 @@ struct berth_model_info {
     size_t weight_bytes;        /* packed weights and embeddings */
     const char *const *remarks; /* fallbacks taken and fields not understood; NULL-terminated */
     bool lower_case, strip_accents, chinese_chars; /* how the tokenizer reads */
+    bool special_tokens; /* it puts [CLS] and [SEP] around texts */
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
@@ -348,9 +349,12 @@ BERTH_API char *berth_evaluation_json(const struct berth_evaluation *evaluation)
  * ------------------------------------------------------------------------------------------------- */
 
 struct berth_served_model {
-    const char *name;  /* in URLs */
-    const char *model; /* as berth_model_open takes it */
+    const char *name;    /* in URLs */
+    const char *model;   /* as berth_model_open takes it */
+    const char *version; /* NULL: "1"; a name may be given in several */
     struct berth_options options;
+    size_t instances;            /* that compute side by side, each with options.threads of its own; 0: 1 */
+    unsigned max_batch_delay_us; /* how long a batch behind a batch waits to be filled */
 };
 
 struct berth_server_options {
@@ -361,6 +365,18 @@ struct berth_server_options {
     size_t max_body_bytes;          /* 0: 8 MiB */
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
+    unsigned max_queue_ms;          /* a request that would wait longer is refused at once; 0: request_timeout_ms */
+    unsigned drain_timeout_ms;      /* for what is under way at a stop; 0: request_timeout_ms */
+    size_t max_connections;         /* 0: 16,384; bounded by the process's files */
+    size_t max_texts, max_tokens;   /* of a request; 0: 16,384 and 1,048,576 */
+    const char *const *api_keys;    /* one of them must come as "Authorization: Bearer KEY" */
+    size_t api_key_count;           /* 0: none is asked for */
+    const char *const *cors_origins; /* that browsers may ask from; "*": any */
+    size_t cors_origin_count;
+    const char *tls_cert, *tls_key; /* PEM files, both or neither: HTTPS */
+    const char *unix_socket;        /* path, listened on as well */
+    const char *access_log;         /* file, a JSON line a request; "-": standard output; NULL: none */
+    bool check_only;                /* opens and checks everything but listens on nothing: *server is NULL */
     struct berth_options defaults;  /* threads and log of the server itself */
     struct berth_page_options page; /* shown at "/" */
 };
@@ -372,7 +388,11 @@ BERTH_API enum berth_status berth_server_start(const struct berth_server_options
                                                struct berth_server **server, struct berth_error *err);
 BERTH_API unsigned berth_server_port(const struct berth_server *server);
 
-/* Stops accepting, answers what is in flight (bounded by request_timeout_ms), frees everything. */
+/* Loads every model again from its files and opens the access log anew, beside the requests under way; what cannot
+ * be loaded stays as it was, and the log of the options says so. Returns at once. */
+BERTH_API void berth_server_reload(struct berth_server *server);
+
+/* Stops accepting, answers what is in flight (bounded by drain_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
 /* ----------------------------------------------------------------------------------------------------

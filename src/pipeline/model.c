@@ -375,6 +375,7 @@ static void fill_info(struct berth_model *model)
         .lower_case = reads->do_lower_case == BERTH_CHOICE_YES,
         .strip_accents = reads->strip_accents == BERTH_CHOICE_YES,
         .chinese_chars = reads->tokenize_chinese_chars == BERTH_CHOICE_YES,
+        .special_tokens = reads->add_special_tokens == BERTH_CHOICE_YES,
     };
 }
 
