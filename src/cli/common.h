@@ -20,7 +20,7 @@ struct cli_common {
 #define CLI_MODEL_FLAG(c)                                                                              \
     {                                                                                                  \
         "model", 'm', "MODEL", cli_read_string, &(c).model,                                            \
-            "model directory, .onnx file, bundled:sst2, or random:PRESET (bert-tiny ... electra-base)" \
+            "model directory, .onnx file, org/name (pulled), bundled:sst2, or random:PRESET"             \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
     {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto; cuda has fp16 and fp8, too"},  \
