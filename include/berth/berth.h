@@ -92,7 +92,9 @@ enum berth_precision {
     BERTH_PRECISION_FP32,
     BERTH_PRECISION_BF16,
     BERTH_PRECISION_INT8,
-    BERTH_PRECISION_AUTO
+    BERTH_PRECISION_AUTO,
+    BERTH_PRECISION_FP16, /* runtime cuda alone, as is FP8 */
+    BERTH_PRECISION_FP8
 };
 enum berth_runtime {
     BERTH_RUNTIME_DEFAULT,
@@ -131,6 +133,7 @@ struct berth_options {
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
+    size_t device;           /* of runtime cuda: 0, 1, ... of those that CUDA_VISIBLE_DEVICES leaves */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
     bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
@@ -190,6 +193,7 @@ struct berth_model_info {
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */
+    const char *device;             /* the GPU of runtime cuda; NULL otherwise */
     size_t threads;                 /* default of a session */
     const char *threads_reason;
     size_t weight_bytes;        /* packed weights and embeddings */

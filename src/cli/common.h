@@ -23,7 +23,7 @@ struct cli_common {
             "model directory, .onnx file, org/name (pulled), bundled:sst2, or random:PRESET"             \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
-    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
+    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto; cuda has fp16 and fp8, too"},  \
         {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
         {"ort-library", 0, "FILE", cli_read_string, &(c).options.ort_library, "ONNX Runtime's library"},      \
         {"ort-optimization",                                                                                  \
