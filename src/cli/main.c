@@ -28,7 +28,7 @@ static const struct entry entries[] = {
     {"export", cli_export, "raw latencies as CSV or JSON"},
     {"compare", cli_compare, "whether two runs differ"},
     {"recommend", cli_recommend, "the cheapest deployment that meets an objective"},
-    {"demo", NULL, NULL},
+    {"demo", cli_demo, "the page: what each deployment answers, and how fast"},
 };
 
 static void print_usage(FILE *stream)

@@ -19,5 +19,6 @@ int cli_export(int argc, char **argv);
 int cli_compare(int argc, char **argv);
 int cli_recommend(int argc, char **argv);
 int cli_pull(int argc, char **argv);
+int cli_demo(int argc, char **argv);
 
 #endif
