@@ -21,8 +21,8 @@
  *     3  tokens                     6  measuring
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
- *    12  reports: berth/report.h
- *     11 models from a hub: berth/hub.h
+ *     11 models from a hub: berth/hub.h      12 reports: berth/report.h
+ *     13 quantising: berth/quantize.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -92,7 +92,9 @@ enum berth_precision {
     BERTH_PRECISION_FP32,
     BERTH_PRECISION_BF16,
     BERTH_PRECISION_INT8,
-    BERTH_PRECISION_AUTO
+    BERTH_PRECISION_AUTO,
+    BERTH_PRECISION_FP16, /* runtime cuda alone, as is FP8 */
+    BERTH_PRECISION_FP8
 };
 enum berth_runtime {
     BERTH_RUNTIME_DEFAULT,
@@ -131,6 +133,7 @@ struct berth_options {
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
+    size_t device;           /* of runtime cuda: 0, 1, ... of those that CUDA_VISIBLE_DEVICES leaves */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
     bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
@@ -190,11 +193,13 @@ struct berth_model_info {
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */
+    const char *device;             /* the GPU of runtime cuda; NULL otherwise */
     size_t threads;                 /* default of a session */
     const char *threads_reason;
     size_t weight_bytes;        /* packed weights and embeddings */
     const char *const *remarks; /* fallbacks taken and fields not understood; NULL-terminated */
     bool lower_case, strip_accents, chinese_chars; /* how the tokenizer reads */
+    bool special_tokens; /* it puts [CLS] and [SEP] around texts */
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
@@ -348,9 +353,12 @@ BERTH_API char *berth_evaluation_json(const struct berth_evaluation *evaluation)
  * ------------------------------------------------------------------------------------------------- */
 
 struct berth_served_model {
-    const char *name;  /* in URLs */
-    const char *model; /* as berth_model_open takes it */
+    const char *name;    /* in URLs */
+    const char *model;   /* as berth_model_open takes it */
+    const char *version; /* NULL: "1"; a name may be given in several */
     struct berth_options options;
+    size_t instances;            /* that compute side by side, each with options.threads of its own; 0: 1 */
+    unsigned max_batch_delay_us; /* how long a batch behind a batch waits to be filled */
 };
 
 struct berth_server_options {
@@ -361,6 +369,18 @@ struct berth_server_options {
     size_t max_body_bytes;          /* 0: 8 MiB */
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
+    unsigned max_queue_ms;          /* a request that would wait longer is refused at once; 0: request_timeout_ms */
+    unsigned drain_timeout_ms;      /* for what is under way at a stop; 0: request_timeout_ms */
+    size_t max_connections;         /* 0: 16,384; bounded by the process's files */
+    size_t max_texts, max_tokens;   /* of a request; 0: 16,384 and 1,048,576 */
+    const char *const *api_keys;    /* one of them must come as "Authorization: Bearer KEY" */
+    size_t api_key_count;           /* 0: none is asked for */
+    const char *const *cors_origins; /* that browsers may ask from; "*": any */
+    size_t cors_origin_count;
+    const char *tls_cert, *tls_key; /* PEM files, both or neither: HTTPS */
+    const char *unix_socket;        /* path, listened on as well */
+    const char *access_log;         /* file, a JSON line a request; "-": standard output; NULL: none */
+    bool check_only;                /* opens and checks everything but listens on nothing: *server is NULL */
     struct berth_options defaults;  /* threads and log of the server itself */
     struct berth_page_options page; /* shown at "/" */
 };
@@ -372,7 +392,11 @@ BERTH_API enum berth_status berth_server_start(const struct berth_server_options
                                                struct berth_server **server, struct berth_error *err);
 BERTH_API unsigned berth_server_port(const struct berth_server *server);
 
-/* Stops accepting, answers what is in flight (bounded by request_timeout_ms), frees everything. */
+/* Loads every model again from its files and opens the access log anew, beside the requests under way; what cannot
+ * be loaded stays as it was, and the log of the options says so. Returns at once. */
+BERTH_API void berth_server_reload(struct berth_server *server);
+
+/* Stops accepting, answers what is in flight (bounded by drain_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
 /* ----------------------------------------------------------------------------------------------------
@@ -508,6 +532,13 @@ BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
 enum berth_weight_type { BERTH_WEIGHTS_AS_STORED, BERTH_WEIGHTS_F32, BERTH_WEIGHTS_F16, BERTH_WEIGHTS_BF16 };
 enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
+/* What static quantisation spends eight bits on: all that was seen; all but the outermost numbers; or the range
+ * whose steps tell most about them (smallest Kullback-Leibler divergence). */
+enum berth_calibration_method {
+    BERTH_CALIBRATION_MINMAX,
+    BERTH_CALIBRATION_PERCENTILE,
+    BERTH_CALIBRATION_ENTROPY
+};
 
 struct berth_convert_options {
     enum berth_target_format format;
@@ -520,7 +551,9 @@ struct berth_convert_options {
         quantization;        /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
     const char *calibration; /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a
                                 text a line */
-    bool check;              /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    enum berth_calibration_method calibration_method;
+    double calibration_percentile; /* of PERCENTILE: numbers kept; 0: 99.99 */
+    bool check; /* compare logits (in ONNX Runtime, or of the directory) with fp32's; what fails is not written */
     struct berth_options options; /* tokenizer, threads and ONNX Runtime's library, for the check */
 };
 
@@ -574,5 +607,6 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #endif
 
 #include "berth/hub.h"
+#include "berth/quantize.h"
 
 #endif

@@ -33,13 +33,12 @@ for task in cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl; do
     refused "" "$berth" eval -m $model --task $task --data /nonexistent
 done
 expect 2 "'xml' is not a valid F: text" "$berth" predict -m $model --input-format xml x
-refused "runtime cuda is not part of this version" "$berth" predict -m $model --runtime cuda x
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
 refused "no such architecture" "$berth" tokenize -m random:nonsense
 refused 'berth pull google/no-such-model' "$berth" predict -m google/no-such-model x
 expect 2 "not a valid" "$berth" predict -m $model --precision fp64 x
-expect 2 "a model has no option 'instances'; it has precision" "$berth" serve -m a=$model,instances=2
+expect 2 "a model has no option 'replicas'; it has precision" "$berth" serve -m a=$model,replicas=2
 expect 2 "'0' is not a valid threads" "$berth" serve -m a=$model,threads=0
 expect 2 "'' is not a valid isa of a model, which is scalar, avx2" "$berth" serve -m a=$model,isa
 expect 2 "'0' is not a valid threads of a model, which is a number" "$berth" serve -m a=$model,isa=avx2,threads=0
