@@ -25,12 +25,12 @@ done
 
 # one in a hundred reviews is a point
 [ "$(wc -l <"$reviews")" -eq 101 ] || fail "reviews.tsv has not a hundred reviews"
-at_least "reviews" "$(accuracy "$reviews")" REVIEWS_FLOOR
-at_least "reviews, int8" "$(accuracy "$reviews" --precision int8)" REVIEWS_FLOOR
+at_least "reviews" "$(accuracy "$reviews")" 0.96
+at_least "reviews, int8" "$(accuracy "$reviews" --precision int8)" 0.95
 # the floor is one that an untrained model misses
 untrained=$("$berth" eval -q -m random:bert-tiny --task sst2 --data "$reviews" --json | sed -n 's/.*"accuracy": *\([0-9.]*\).*/\1/p')
 checks=$((checks + 1))
-awk -v got="$untrained" 'BEGIN { exit !(got < REVIEWS_FLOOR) }' || fail "random weights reach $untrained"
+awk -v got="$untrained" 'BEGIN { exit !(got < 0.8) }' || fail "random weights reach $untrained"
 
 # from elsewhere: the program without its data, and with them
 mkdir -p "$work/bare/bin" "$work/whole/bin" "$work/whole/share/berth"
