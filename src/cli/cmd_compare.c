@@ -14,12 +14,13 @@ int cli_compare(int argc, char **argv)
         CLI_HEADING("selection"),
         CLI_SELECTION_FLAGS(options.selection),
     };
-    const struct cli_verb verb = {"compare",
-                                  "RESULTS ... A B [OPTIONS]",
-                                  "Compares run B with run A: ratio, interval, and whether the difference is real.",
-                                  "A and B are names, numbers or uids of runs; last and first are the newest and the oldest.",
-                                  flags,
-                                  sizeof flags / sizeof *flags};
+    const struct cli_verb verb = {
+        "compare",
+        "RESULTS ... A B [OPTIONS]",
+        "Compares run B with run A: ratio, interval, and whether the difference is real.",
+        "A and B are names, numbers or uids of runs; last and first are the newest and the oldest.",
+        flags,
+        sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
     if (end >= 0)
         return end;
@@ -37,5 +38,6 @@ int cli_compare(int argc, char **argv)
     if (status == BERTH_OK)
         fputs(text, output.stream);
     berth_memory_free(text);
-    return status == BERTH_OK ? cli_output_close(&output, "compare", BERTH_OK, &err) : cli_fail("compare", &err);
+    return status == BERTH_OK ? cli_output_close(&output, "compare", BERTH_OK, &err)
+                              : cli_fail("compare", &err);
 }

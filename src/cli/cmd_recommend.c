@@ -62,6 +62,7 @@ int cli_recommend(int argc, char **argv)
     if (status == BERTH_OK)
         fputs(text, output.stream);
     berth_memory_free(text);
-    int code = status == BERTH_OK ? cli_output_close(&output, "recommend", BERTH_OK, &err) : cli_fail("recommend", &err);
+    int code = status == BERTH_OK ? cli_output_close(&output, "recommend", BERTH_OK, &err)
+                                  : cli_fail("recommend", &err);
     return code == CLI_OK && !met ? NOTHING_MEETS : code;
 }

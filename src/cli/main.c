@@ -23,7 +23,7 @@ static const struct entry entries[] = {
     {"bench", cli_bench, "measures models in process"},
     {"convert", cli_convert, "a model into another format"},
     {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
-    {"quantize", NULL, NULL},
+    {"quantize", cli_quantize, "an int8 or bf16 checkpoint, and what it costs"},
     {"report", cli_report, "tables and plots of results"},
     {"export", cli_export, "raw latencies as CSV or JSON"},
     {"compare", cli_compare, "whether two runs differ"},

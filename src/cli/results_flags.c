@@ -17,7 +17,8 @@ bool cli_read_price(void *target, const char *value)
 {
     struct cli_prices *prices = target;
     const char *equals = strrchr(value, '=');
-    if (!equals || equals == value || prices->count == CLI_LIST_MAX || (size_t)(equals - value) >= sizeof prices->name[0])
+    if (!equals || equals == value || prices->count == CLI_LIST_MAX ||
+        (size_t)(equals - value) >= sizeof prices->name[0])
         return false;
     char *end, *name = prices->name[prices->count], *at = name;
     double amount = strtod(equals + 1, &end);

@@ -13,11 +13,6 @@
 #include "model/presets.h"
 #include "pipeline/source.h"
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -49,14 +44,11 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
     if (berth_source_is_onnx(name))
         return berth_path_present(name) ? BERTH_OK
                                         : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
-    if (has_prefix(name, "bundled:"))
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: this version ships no trained model yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
     return berth_fail(err, BERTH_NOT_FOUND,
-                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
-                      "or random:PRESET",
+                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file, "
+                      "bundled:sst2 or random:PRESET",
                       name);
 }
 
@@ -71,8 +63,8 @@ static void choose_default(struct berth_model *model, enum berth_stored stored, 
                                                      : BERTH_PRECISION_BF16;
 }
 
-/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. `stored`
- * is what the checkpoint's weights are. */
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed.
+ * `stored` is what the checkpoint's weights are. */
 static void choose_precision(struct berth_model *model, const struct berth_options *options,
                              enum berth_stored stored)
 {
@@ -90,10 +82,12 @@ static void choose_precision(struct berth_model *model, const struct berth_optio
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
     if (stored != BERTH_STORED_PLAIN && model->precision == BERTH_PRECISION_FP32)
-        remark(model, options, "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
+        remark(model, options,
+               "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
                berth_stored_name(stored));
     if (stored == BERTH_STORED_INT8 && model->precision == BERTH_PRECISION_BF16)
-        remark(model, options, "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
+        remark(model, options,
+               "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
 }
 
 /* Says what of the model is in the precision, now that its plan is there. */
@@ -381,6 +375,7 @@ static void fill_info(struct berth_model *model)
         .lower_case = reads->do_lower_case == BERTH_CHOICE_YES,
         .strip_accents = reads->strip_accents == BERTH_CHOICE_YES,
         .chinese_chars = reads->tokenize_chinese_chars == BERTH_CHOICE_YES,
+        .special_tokens = reads->add_special_tokens == BERTH_CHOICE_YES,
     };
 }
 
@@ -410,7 +405,7 @@ static enum berth_status open_parts(struct berth_model *model, struct berth_enco
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
 fail:
-    berth_encoder_free(encoder); /* not reached */
+    berth_encoder_free(encoder); /* when its turn did not come */
     return status;
 }
 
@@ -449,7 +444,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
         err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "no model is named; give a directory or random:PRESET");
+                          "no model is named; give a directory, bundled:sst2 or random:PRESET");
     return berth_model_open_encoder(name, NULL, options ? options : &defaults, out, err);
 }
 

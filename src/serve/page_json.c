@@ -88,22 +88,7 @@ json_t *berth_page_result(const char *deployment, const struct berth_result *res
                      "tokens", (json_int_t)result->tokens, "truncated", (int)result->truncated);
 }
 
-static void run_deferred(struct berth_job *job, void *owner)
-{
-    (void)owner;
-    struct berth_request *request = (struct berth_request *)job;
-    if (!berth_request_overdue(request))
-        request->manage(request);
-    berth_request_finish(request);
-}
-
-static bool push_to_page(struct berth_request *request)
-{
-    return berth_worker_push(request->server->page->worker, &request->job);
-}
-
 void berth_page_defer(struct berth_request *request, void (*run)(struct berth_request *request))
 {
-    request->manage = run;
-    berth_request_defer(request, run_deferred, push_to_page);
+    berth_request_defer(request, request->server->page->worker, run);
 }

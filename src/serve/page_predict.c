@@ -1,4 +1,6 @@
-/* page_predict.c: what is served here, one text through one deployment, and which tokens its answer rests on. */
+/* page_predict.c: what is served here, one text through one deployment, and which tokens its answer rests on.
+ */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -18,35 +20,38 @@ static json_t *label_list(const struct berth_model_info *info)
 
 static json_t *describe(const char *name, const struct berth_model_info *info, size_t threads)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "name", name, "kind", "local",
-                     "model", info->name, "architecture", info->architecture, "problem", info->problem, "parameters",
-                     (json_int_t)info->parameters, "precision", info->precision, "runtime", info->runtime, "isa",
-                     info->isa, "threads", (json_int_t)threads, "max_length", (json_int_t)info->max_length,
-                     "weight_bytes", (json_int_t)info->weight_bytes, "labels", label_list(info));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "name", name,
+                     "kind", "local", "model", info->name, "architecture", info->architecture, "problem",
+                     info->problem, "parameters", (json_int_t)info->parameters, "precision", info->precision,
+                     "runtime", info->runtime, "isa", info->isa, "threads", (json_int_t)threads, "max_length",
+                     (json_int_t)info->max_length, "weight_bytes", (json_int_t)info->weight_bytes, "labels",
+                     label_list(info));
 }
 
 void berth_handle_page_deployments(struct berth_request *request)
 {
     const struct berth_page *page = request->server->page;
-    const char *cpu = NULL, *isa = NULL;
+    struct berth_registry *registry = request->server->registry;
+    char cpu[128] = "", isa[32] = "";
     json_t *list = json_array();
     for (size_t i = 0; list && i < page->count; i++) {
-        struct berth_entry *entry = berth_registry_find(request->server->registry, page->names[i]);
-        const struct berth_model_info *info = entry ? berth_model_get_info(entry->model) : NULL;
-        if (!info || !info->has_head)
-            continue;
-        cpu = info->cpu;
-        isa = info->isa;
-        size_t threads = entry->served.threads ? entry->served.threads : info->threads;
-        json_array_append_new(list, describe(page->names[i], info, threads));
+        struct berth_entry *entry = berth_registry_find(registry, page->names[i], NULL);
+        struct berth_deployment *deployment = entry ? berth_registry_acquire(registry, entry) : NULL;
+        if (deployment && deployment->info->has_head) {
+            snprintf(cpu, sizeof cpu, "%s", deployment->info->cpu);
+            snprintf(isa, sizeof isa, "%s", deployment->info->isa);
+            json_array_append_new(list, describe(page->names[i], deployment->info, deployment->threads));
+        }
+        berth_registry_release(registry, deployment);
     }
     if (list && !berth_page_remotes_list(page->remotes, list)) {
         json_decref(list);
         list = NULL;
     }
-    berth_page_answer(request, json_pack("{s:s, s:s?, s:s?, s:o, s:{s:s?}, s:b}", "version", berth_version(), "cpu", cpu,
-                                         "isa", isa, "deployments", list, "results", "file",
-                                         berth_page_log_file(page->log), "report", page->report != NULL));
+    berth_page_answer(request,
+                      json_pack("{s:s, s:s?, s:s?, s:o, s:{s:s?}, s:b}", "version", berth_version(), "cpu",
+                                *cpu ? cpu : NULL, "isa", *isa ? isa : NULL, "deployments", list, "results",
+                                "file", berth_page_log_file(page->log), "report", page->report != NULL));
 }
 
 /* ---- POST /api/predict, POST /api/why: {"deployment", "text", "pair"} ---- */
@@ -80,12 +85,13 @@ static void answer_predict(struct berth_request *request)
 {
     const struct berth_call *call = &request->call;
     json_t *answer = berth_page_result(call->name, &call->items[0].result);
-    if (answer && (json_object_set_new(answer, "truncated", json_boolean(call->items[0].truncated)) != 0 ||
-                   json_object_set_new(answer, "queue_us", berth_page_us(call->queue_ns)) != 0 ||
-                   json_object_set_new(answer, "tokenize_us", berth_page_us(call->tokenize_ns)) != 0 ||
-                   json_object_set_new(answer, "compute_us", berth_page_us(call->compute_ns)) != 0 ||
-                   json_object_set_new(answer, "total_us",
-                                       berth_page_us(call->queue_ns + call->tokenize_ns + call->compute_ns)) != 0)) {
+    if (answer &&
+        (json_object_set_new(answer, "truncated", json_boolean(call->items[0].truncated)) != 0 ||
+         json_object_set_new(answer, "queue_us", berth_page_us(call->queue_ns)) != 0 ||
+         json_object_set_new(answer, "tokenize_us", berth_page_us(call->tokenize_ns)) != 0 ||
+         json_object_set_new(answer, "compute_us", berth_page_us(call->compute_ns)) != 0 ||
+         json_object_set_new(answer, "total_us",
+                             berth_page_us(call->queue_ns + call->tokenize_ns + call->compute_ns)) != 0)) {
         json_decref(answer);
         answer = NULL;
     }
@@ -140,7 +146,8 @@ static size_t span_of(size_t tokens)
 }
 
 /* The end of the span that begins at `at`: a special token, the other text, or enough tokens end it. */
-static size_t span_end(const struct berth_model *model, const int32_t *ids, const uint8_t *types, size_t size, size_t at)
+static size_t span_end(const struct berth_model *model, const int32_t *ids, const uint8_t *types, size_t size,
+                       size_t at)
 {
     size_t span = span_of(size), end = at;
     while (end < size && end - at < span && types[end] == types[at] && !is_special(model, ids[end]))
@@ -148,8 +155,8 @@ static size_t span_end(const struct berth_model *model, const int32_t *ids, cons
     return end;
 }
 
-/* The whole text first, then it once more for each span, with that hidden: behind [MASK]s, or left out where the
- * vocabulary has none. False when the call has failed. */
+/* The whole text first, then it once more for each span, with that hidden: behind [MASK]s, or left out where
+ * the vocabulary has none. False when the call has failed. */
 static bool add_variants(struct berth_call *call, const struct berth_tokens *tokens)
 {
     int32_t mask = find_mask(call->model);
@@ -201,14 +208,15 @@ static bool append_span(json_t *parts, const struct berth_call *call, size_t at,
         const char *word = berth_token_text(call->model, call->ids[i]);
         word = word ? word : "[UNK]";
         bool glued = i > at && strncmp(word, "##", 2) == 0;
-        fits = fits && (i == at || glued || berth_buffer_text(&words, " ")) && berth_buffer_text(&words, glued ? word + 2 : word);
+        fits = fits && (i == at || glued || berth_buffer_text(&words, " ")) &&
+               berth_buffer_text(&words, glued ? word + 2 : word);
     }
     json_t *text = words.data ? json_stringn(words.data, words.size) : NULL;
     bool second = types[at] == 1 && at > 0 && types[at - 1] != 1;
     if (at > 0 && !second) /* models without type ids: the second text begins behind the first [SEP] */
         second = is_special(call->model, call->ids[at - 1]) && at > 1;
-    json_t *part = json_pack("{s:o, s:f, s:b}", "text", text ? text : json_string("\xef\xbf\xbd"), "influence", influence,
-                             "second", (int)second);
+    json_t *part = json_pack("{s:o, s:f, s:b}", "text", text ? text : json_string("\xef\xbf\xbd"),
+                             "influence", influence, "second", (int)second);
     berth_buffer_clear(&words);
     return part && fits && json_array_append_new(parts, part) == 0;
 }
@@ -224,14 +232,16 @@ static void answer_why(struct berth_request *request)
     for (size_t at = 0, end; fits && at < size; at = berth_max(end, at + 1)) {
         end = span_end(call->model, call->ids, call->type_ids, size, at);
         if (end > at && item < call->count)
-            fits = append_span(parts, call, at, end, lead - lead_of(&call->items[item++].result, whole->label_id));
+            fits = append_span(parts, call, at, end,
+                               lead - lead_of(&call->items[item++].result, whole->label_id));
     }
     if (!fits) {
         json_decref(parts);
         parts = NULL;
     }
-    berth_page_answer(request, json_pack("{s:s, s:s?, s:f, s:s, s:o}", "deployment", call->name, "label", whole->label,
-                                         "lead", lead, "unit", span_of(size) > 1 ? "span" : "token", "parts", parts));
+    berth_page_answer(request,
+                      json_pack("{s:s, s:s?, s:f, s:s, s:o}", "deployment", call->name, "label", whole->label,
+                                "lead", lead, "unit", span_of(size) > 1 ? "span" : "token", "parts", parts));
 }
 
 void berth_handle_page_why(struct berth_request *request)

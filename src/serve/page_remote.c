@@ -361,26 +361,14 @@ static void answer(struct berth_request *request, struct berth_remote *remote, b
     json_decref(body);
 }
 
-static void run_predict(struct berth_job *job, void *owner)
+static void run_predict(struct berth_request *request)
 {
-    struct berth_request *request = (struct berth_request *)job;
-    if (!berth_request_overdue(request))
-        answer(request, owner, false);
-    berth_request_finish(request);
+    answer(request, request->subject, false);
 }
 
-static void run_why(struct berth_job *job, void *owner)
+static void run_why(struct berth_request *request)
 {
-    struct berth_request *request = (struct berth_request *)job;
-    if (!berth_request_overdue(request))
-        answer(request, owner, true);
-    berth_request_finish(request);
-}
-
-static bool push_to_remote(struct berth_request *request)
-{
-    struct berth_remote *remote = request->subject;
-    return berth_worker_push(remote->worker, &request->job);
+    answer(request, request->subject, true);
 }
 
 bool berth_page_remotes_take(struct berth_request *request, const char *name, bool influence)
@@ -389,7 +377,7 @@ bool berth_page_remotes_take(struct berth_request *request, const char *name, bo
     for (size_t i = 0; i < all->count; i++)
         if (strcmp(all->remote[i].name, name) == 0) {
             request->subject = &all->remote[i];
-            berth_request_defer(request, influence ? run_why : run_predict, push_to_remote);
+            berth_request_defer(request, all->remote[i].worker, influence ? run_why : run_predict);
             return true;
         }
     return false;

@@ -8,6 +8,9 @@
 
 static const struct berth_route routes[] = {
     {"GET", "/health", BERTH_ROUTE_PUBLIC, berth_handle_health},
+    {"GET", "/livez", BERTH_ROUTE_LIVE, berth_handle_live},
+    {"GET", "/readyz", BERTH_ROUTE_PUBLIC, berth_handle_health},
+    {"GET", "/metrics", BERTH_ROUTE_LIVE, berth_handle_metrics},
     {"POST", "/set_model", BERTH_ROUTE_CONTROL, berth_handle_set_model},
     {"POST", "/inference", BERTH_ROUTE_NAMED, berth_handle_inference},
     {"GET", "/", BERTH_ROUTE_PUBLIC, berth_handle_page},

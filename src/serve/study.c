@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "base/checked.h"
-#include "base/cpu.h"
 #include "serve/handlers.h"
 #include "serve/members.h"
 
@@ -19,28 +18,21 @@ static bool parse_truth(const char *word, bool *truth)
 static void run_set_model(struct berth_request *request)
 {
     struct berth_server *server = request->server;
-    struct berth_instance *retired = NULL;
+    struct berth_registry *registry = server->registry;
     struct berth_error err;
-    size_t allowed = berth_cpu_allowed(NULL, 0);
-    size_t threads = berth_min(request->threads, allowed);
-    if (!berth_request_overdue(request)) {
-        if (request->quantised &&
-            berth_registry_quantise(server->registry, request->entry, &request->entry, &err) != BERTH_OK) {
-            berth_reply_failure(&request->reply, &err);
-        } else if (threads > 0 && berth_registry_set_threads(server->registry, request->entry, threads,
-                                                             &retired, &err) != BERTH_OK) {
-            berth_reply_failure(&request->reply, &err);
-        } else {
-            atomic_store(&server->study, request->entry);
-            if (threads == request->threads)
-                berth_reply_text(&request->reply, 200, "Model set to %s", request->entry->name);
-            else
-                berth_reply_text(&request->reply, 200,
-                                 "Model set to %s (%zu threads: all that this process may use)",
-                                 request->entry->name, threads);
-        }
+    size_t threads = berth_min(request->threads, server->processors);
+    if ((request->quantised &&
+         berth_registry_quantise(registry, request->target, &request->target, &err) != BERTH_OK) ||
+        (threads > 0 && berth_registry_set_threads(registry, request->target, threads, &err) != BERTH_OK)) {
+        berth_reply_failure(&request->reply, &err);
+        return;
     }
-    berth_instance_free(retired);
+    atomic_store(&server->study, request->target);
+    if (threads == request->threads)
+        berth_reply_text(&request->reply, 200, "Model set to %s", request->target->name);
+    else
+        berth_reply_text(&request->reply, 200, "Model set to %s (%zu threads: all that this process may use)",
+                         request->target->name, threads);
 }
 
 void berth_handle_set_model(struct berth_request *request)
@@ -51,8 +43,8 @@ void berth_handle_set_model(struct berth_request *request)
         berth_reply_error(reply, 400, "Requests to `set_model` must include `model_type`");
         return;
     }
-    request->entry = berth_registry_find(request->server->registry, value);
-    if (!request->entry) {
+    request->target = berth_registry_find(request->server->registry, value, NULL);
+    if (!request->target) {
         berth_reply_error(reply, 404, "no model named '%s' is served here", value);
         return;
     }

@@ -60,10 +60,9 @@ void berth_handle_tei_info(struct berth_request *request)
         berth_write(&writer, "{\"embedding\":{\"pooling\":\"mean\"}}");
     write_size(&writer, "max_concurrent_requests", request->server->max_waiting);
     write_size(&writer, "max_input_length", info->max_length);
-    write_size(&writer, "max_batch_tokens", request->entry->served.max_batch_tokens);
+    write_size(&writer, "max_batch_tokens", request->deployment->queue.max_tokens);
     berth_write(&writer, ",\"max_batch_requests\":null");
-    /* a text has a byte of the body at least */
-    write_size(&writer, "max_client_batch_size", request->server->max_body_bytes);
+    write_size(&writer, "max_client_batch_size", request->server->max_texts);
     berth_write(&writer, ",\"auto_truncate\":true");
     write_size(&writer, "tokenization_workers", 1);
     berth_write(&writer, ",\"version\":");

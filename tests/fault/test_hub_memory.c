@@ -1,5 +1,5 @@
-/* test_hub_memory.c: each of berth's own allocations of a pull fails in turn: one sentence, nothing leaked, nothing under a
- * name that is not whole. */
+/* test_hub_memory.c: each of berth's own allocations of a pull fails in turn: one sentence, nothing leaked,
+ * nothing under a name that is not whole. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +85,8 @@ static void pull_each_allocation_may_fail(void **state)
     put(job.folder, "config.json", "{}");
     put(job.folder, "vocab.txt", "[PAD]\n");
     put(job.folder, "tokenizer_config.json", "{}");
-    put(job.folder, "model.safetensors.index.json", "{\"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\"}}");
+    put(job.folder, "model.safetensors.index.json",
+        "{\"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\"}}");
     put(job.folder, "model-00001-of-00002.safetensors", "weights");
     put(job.folder, "model-00002-of-00002.safetensors", "more");
     pid_t server = serve(job.folder, job.endpoint, sizeof job.endpoint);

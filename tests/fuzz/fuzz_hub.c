@@ -1,5 +1,5 @@
-/* fuzz_hub.c: any bytes as a hub's headers, description, index, redirect and id: whatever is let through is fit to be a
- * path below the cache. */
+/* fuzz_hub.c: any bytes as a hub's headers, description, index, redirect and id: whatever is let through is
+ * fit to be a path below the cache. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,8 @@ static void feed_headers(const char *text)
         abort();
     char *to;
     bool same;
-    if (reply.location[0] && berth_hub_follow("https://hub.example/a/b", reply.location, &to, &same, NULL) == BERTH_OK) {
+    if (reply.location[0] &&
+        berth_hub_follow("https://hub.example/a/b", reply.location, &to, &same, NULL) == BERTH_OK) {
         if (strncmp(to, "https://", 8) != 0)
             abort();
         berth_memory_free(to);
@@ -66,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0)
         memcpy(text, data, size);
     text[size] = 0;
-    if (berth_hub_id_parse(text, &id, NULL) == BERTH_OK && (strstr(id.revision, "..") || strchr(id.folder, '/')))
+    if (berth_hub_id_parse(text, &id, NULL) == BERTH_OK &&
+        (strstr(id.revision, "..") || strchr(id.folder, '/')))
         abort();
     feed_headers(text);
     feed_json(text, size);

@@ -58,8 +58,7 @@ static json_t *without_reals(json_t *value)
     json_t *item;
     void *next;
     size_t i;
-    json_array_foreach (value, i, item)
-        json_array_set_new(value, i, without_reals(json_incref(item)));
+    json_array_foreach(value, i, item) json_array_set_new(value, i, without_reals(json_incref(item)));
     json_object_foreach_safe(value, next, key, item)
         json_object_set_new(value, key, without_reals(json_incref(item)));
     if (!json_is_real(value))
@@ -87,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     berth_json_begin(&json, first, size);
     bool passed = berth_json_skip(&json) && berth_json_end(&json);
     if (memcmp(first, data, size) != 0)
-        abort(); /* passing over must rewrite nothing */
+        abort();                              /* passing over must rewrite nothing */
     bool nul = memchr(data, 0, size) != NULL; /* of which jansson swallows some */
     if (nul && passed)
         abort();

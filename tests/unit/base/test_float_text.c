@@ -35,9 +35,12 @@ static float float_of(uint32_t bits)
 static void chosen_floats_are_written_as_printf_writes_them(void **state)
 {
     (void)state;
-    static const float values[] = {0.0f,    1.0f,    0.1f,     0.5f,     0.25f,     1e-4f,    9.9999999e-5f, 1e9f,    999999999.0f,
-                                   1e8f,    123456.789f, 1e10f, FLT_MAX, FLT_MIN, FLT_EPSILON, 1e-45f,   16777216.0f,   3.0e-5f, 0.99999999f,
-                                   0.999999940f, 2097152.125f, 1048576.0625f, 1234567.875f, 0.000123456789f, 33554432.0f, 8388608.5f};
+    static const float values[] = {
+        0.0f,          1.0f,         0.1f,         0.5f,          0.25f,        1e-4f,
+        9.9999999e-5f, 1e9f,         999999999.0f, 1e8f,          123456.789f,  1e10f,
+        FLT_MAX,       FLT_MIN,      FLT_EPSILON,  1e-45f,        16777216.0f,  3.0e-5f,
+        0.99999999f,   0.999999940f, 2097152.125f, 1048576.0625f, 1234567.875f, 0.000123456789f,
+        33554432.0f,   8388608.5f};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         check(values[i]);
         check(-values[i]);

@@ -54,10 +54,12 @@ static void reply_reads_what_the_hub_says(void **state)
 static void reply_drops_what_is_not_fit(void **state)
 {
     (void)state;
-    static const char *const tags[] = {"ETag: \"../../x\"", "ETag: \"a/b\"", "ETag: \"\"", "ETag: .hidden", "ETag: \"a b\"",
-                                       "ETag: \"a\x01z\""};
-    static const char *const ranges[] = {"bytes", "bytes ", "bytes 5", "bytes 5-", "bytes 5-4/9", "bytes 5-6", "bytes a-6/9",
-                                         "bytes 5-6/", "bytes 99999999999999999999-6/9", "items 5-6/9", "bytes */9"};
+    static const char *const tags[] = {"ETag: \"../../x\"", "ETag: \"a/b\"", "ETag: \"\"",
+                                       "ETag: .hidden",     "ETag: \"a b\"", "ETag: \"a\x01z\""};
+    static const char *const ranges[] = {"bytes",       "bytes ",      "bytes 5",
+                                         "bytes 5-",    "bytes 5-4/9", "bytes 5-6",
+                                         "bytes a-6/9", "bytes 5-6/",  "bytes 99999999999999999999-6/9",
+                                         "items 5-6/9", "bytes */9"};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         feed("HTTP/1.1 200 OK");
         feed(tags[i]);
@@ -100,15 +102,18 @@ static void digest_is_that_of_the_standards_and_of_git(void **state)
     berth_digest_add(&digest, "ab", 2);
     berth_digest_add(&digest, "c", 1);
     berth_digest_end(&digest, &text);
-    assert_string_equal(text.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180 */
+    assert_string_equal(text.sha256,
+                        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180 */
     assert_string_equal(text.sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
-    assert_string_equal(text.git, "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f"); /* printf abc | git hash-object --stdin */
+    assert_string_equal(
+        text.git, "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f"); /* printf abc | git hash-object --stdin */
     berth_digest_begin(&digest, false, false, 0);
     berth_digest_end(&digest, &text);
     assert_string_equal(text.sha256, "");
 }
 
-/* --- JSON ---------------------------------------------------------------------------------------------------- */
+/* --- JSON
+ * ---------------------------------------------------------------------------------------------------- */
 
 static enum berth_status parse(const char *json, struct berth_hub_listing *listing, struct berth_error *err)
 {
@@ -120,8 +125,10 @@ static void listing_has_commit_files_and_checksums(void **state)
     (void)state;
     struct berth_hub_listing listing;
     static const char sum[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    static const char json[] = "{\"sha\": \"c0ffee\", \"siblings\": [{\"rfilename\": \"config.json\"}, {\"rfilename\": \"a/b\", \"lfs\": "
-                               "{\"sha256\": \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}}], \"likes\": 7}";
+    static const char json[] =
+        "{\"sha\": \"c0ffee\", \"siblings\": [{\"rfilename\": \"config.json\"}, {\"rfilename\": \"a/b\", "
+        "\"lfs\": "
+        "{\"sha256\": \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}}], \"likes\": 7}";
     assert_int_equal(parse(json, &listing, NULL), BERTH_OK);
     assert_string_equal(listing.commit, "c0ffee");
     assert_true(listing.has_files);
@@ -138,10 +145,18 @@ static void listing_has_commit_files_and_checksums(void **state)
 static void listing_refuses_what_is_hostile(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "[]", "7", "{", "{\"sha\": \"../x\"}", "{\"siblings\": [{}]}", "{\"siblings\": [7]}",
-                                      "{\"siblings\": [{\"rfilename\": \"../x\"}]}", "{\"siblings\": [{\"rfilename\": \"/x\"}]}",
-                                      "{\"siblings\": [{\"rfilename\": \"ok\"}, {\"rfilename\": \"a\\u0000b\"}]}",
-                                      "{\"siblings\": [{\"rfilename\": \"ok\"}, {\"rfilename\": \"\"}]}"};
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "7",
+        "{",
+        "{\"sha\": \"../x\"}",
+        "{\"siblings\": [{}]}",
+        "{\"siblings\": [7]}",
+        "{\"siblings\": [{\"rfilename\": \"../x\"}]}",
+        "{\"siblings\": [{\"rfilename\": \"/x\"}]}",
+        "{\"siblings\": [{\"rfilename\": \"ok\"}, {\"rfilename\": \"a\\u0000b\"}]}",
+        "{\"siblings\": [{\"rfilename\": \"ok\"}, {\"rfilename\": \"\"}]}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct berth_hub_listing listing;
         struct berth_error err = {0};
@@ -155,8 +170,11 @@ static void shards_are_named_once_and_beside_the_index(void **state)
 {
     (void)state;
     static const char good[] = "{\"weight_map\": {\"a\": \"2.bin\", \"b\": \"1.bin\", \"c\": \"2.bin\"}}";
-    static const char *const bad[] = {"{}", "{\"weight_map\": {}}", "{\"weight_map\": {\"a\": 7}}",
-                                      "{\"weight_map\": {\"a\": \"../x\"}}", "{\"weight_map\": {\"a\": \"b/c\"}}",
+    static const char *const bad[] = {"{}",
+                                      "{\"weight_map\": {}}",
+                                      "{\"weight_map\": {\"a\": 7}}",
+                                      "{\"weight_map\": {\"a\": \"../x\"}}",
+                                      "{\"weight_map\": {\"a\": \"b/c\"}}",
                                       "{\"weight_map\": {\"a\": \"ok\", \"b\": \"/x\"}}"};
     char **names;
     size_t count;

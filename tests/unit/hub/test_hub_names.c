@@ -1,4 +1,5 @@
-/* test_hub_names.c: which names become paths, URLs and redirects: what a hub or a person may say, and what not. */
+/* test_hub_names.c: which names become paths, URLs and redirects: what a hub or a person may say, and what
+ * not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,10 +27,12 @@ static void id_parse_splits_and_defaults_to_main(void **state)
 static void id_parse_refuses_what_may_lead_elsewhere(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "a", "a/", "/a", "a/b/c", "../b", "a/..", ".a/b", "a/.b", "a/b.", "-a/b", "a/b-",
-                                      "a--b/c", "a/b..c", "a/b@", "a/b@..", "a/b@../x", "a/b@x/../y", "a/b@/x", "a/b@x/",
-                                      "a/b@x//y", "a/b@-f", "a/b@x y", "a/b@x\ny", "a/b@x@{1}", "a/b@x~1", "a/b@x%2e",
-                                      "a\\b/c", "a b/c", "a/b\n", "random:a/b", "a/b:c", "a/\xc3\xa9"};
+    static const char *const bad[] = {
+        "",       "a",       "a/",         "/a",         "a/b/c",     "../b",     "a/..",
+        ".a/b",   "a/.b",    "a/b.",       "-a/b",       "a/b-",      "a--b/c",   "a/b..c",
+        "a/b@",   "a/b@..",  "a/b@../x",   "a/b@x/../y", "a/b@/x",    "a/b@x/",   "a/b@x//y",
+        "a/b@-f", "a/b@x y", "a/b@x\ny",   "a/b@x@{1}",  "a/b@x~1",   "a/b@x%2e", "a\\b/c",
+        "a b/c",  "a/b\n",   "random:a/b", "a/b:c",      "a/\xc3\xa9"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct berth_hub_id id;
         struct berth_error err;
@@ -49,9 +52,11 @@ static void id_parse_refuses_what_may_lead_elsewhere(void **state)
 static void is_safe_name_keeps_files_in_their_folder(void **state)
 {
     (void)state;
-    static const char *const good[] = {"config.json", "a/b/c", "..a", "a..", "...", "a b", ".gitattributes", "\xc3\xa9"};
-    static const char *const bad[] = {"", "/", "/etc/passwd", "..", ".", "../a", "a/..", "a/../b", "a//b", "a/", "./a", "a/./b",
-                                      "a\\b", "..\\a", "a\nb", "a\x7f", "a\x01"};
+    static const char *const good[] = {"config.json", "a/b/c",          "..a",     "a..", "...",
+                                       "a b",         ".gitattributes", "\xc3\xa9"};
+    static const char *const bad[] = {"",     "/",      "/etc/passwd", "..",    ".",    "../a",
+                                      "a/..", "a/../b", "a//b",        "a/",    "./a",  "a/./b",
+                                      "a\\b", "..\\a",  "a\nb",        "a\x7f", "a\x01"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (!berth_hub_is_safe_name(good[i]))
             fail_msg("'%s' was refused", good[i]);
@@ -69,13 +74,15 @@ static void is_commit_is_a_plain_word(void **state)
     assert_false(berth_hub_is_commit("a/b"));
 }
 
-/* --- addresses ----------------------------------------------------------------------------------------------- */
+/* --- addresses
+ * ----------------------------------------------------------------------------------------------- */
 
 static void endpoint_is_a_bare_web_address(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "ftp://h", "file:///x", "http://", "http://me:pw@h", "http://h?x=1", "http://h#x",
-                                      "http://h:99999", "nonsense://h"};
+    static const char *const bad[] = {"",           "ftp://h",        "file:///x",
+                                      "http://",    "http://me:pw@h", "http://h?x=1",
+                                      "http://h#x", "http://h:99999", "nonsense://h"};
     char *endpoint;
     assert_int_equal(berth_hub_endpoint("https://h.example:8443/mirror//", &endpoint, NULL), BERTH_OK);
     assert_string_equal(endpoint, "https://h.example:8443/mirror");

@@ -1,5 +1,5 @@
-/* test_compare.c: the rank test of two series keeps its stated rate where nothing differs, neighbours alike or not; and
- * finds what differs. */
+/* test_compare.c: the rank test of two series keeps its stated rate where nothing differs, neighbours alike
+ * or not; and finds what differs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

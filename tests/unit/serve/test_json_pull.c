@@ -1,4 +1,5 @@
-/* test_json_pull.c: JSON read piece by piece: well-formed, malformed, and in both cases as jansson reads it. */
+/* test_json_pull.c: JSON read piece by piece: well-formed, malformed, and in both cases as jansson reads it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,11 +39,15 @@ static void string_is_unescaped_in_place(void **state)
     check_string("\"\"", "", 0);
     check_string(" \"a plain text of some length\" ", "a plain text of some length", 27);
     check_string("\"a\\\"b\\\\c\\/d\\b\\f\\n\\r\\t\"", "a\"b\\c/d\b\f\n\r\t", 12);
-    check_string("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00 end of it\"", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 end of it", 20);
+    check_string("\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00 end of it\"",
+                 "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 end of it", 20);
     check_string("\"x\\u0000y\"", "x\0y", 3);
     check_string("\"\\ud800\"", "\xef\xbf\xbd", 3);
     check_string("\"\\udc00\\ud800x\"", "\xef\xbf\xbd\xef\xbf\xbdx", 7);
-    check_string("\"\\ud800\\u0041\"", "\xef\xbf\xbd" "A", 4);
+    check_string("\"\\ud800\\u0041\"",
+                 "\xef\xbf\xbd"
+                 "A",
+                 4);
     check_string("\"\xc3\xa9\\n\xe2\x82\xac\x7f\"", "\xc3\xa9\n\xe2\x82\xac\x7f", 7);
     check_string("\xef\xbb\xbf\"a\"", "a", 1);
 }
@@ -50,7 +55,9 @@ static void string_is_unescaped_in_place(void **state)
 static void numbers_words_and_structure_are_read(void **state)
 {
     (void)state;
-    char text[] = " { \"a\" : [ 1 , -9223372036854775808, 9223372036854775807 , [] ] , \"b\":true,\"c\":null, \"d\":{\"x\":[{}]}} ";
+    char text[] =
+        " { \"a\" : [ 1 , -9223372036854775808, 9223372036854775807 , [] ] , \"b\":true,\"c\":null, "
+        "\"d\":{\"x\":[{}]}} ";
     struct berth_json json, later;
     struct berth_slice name;
     int64_t value;
@@ -103,17 +110,116 @@ static void texts_are_accepted_as_jansson_accepts_them(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", " ", "1", "-1", "-", "01", "1.", ".1", "1.5", "1e5", "1E+5", "1e", "1e+", "1e999", "-1e999", "1e-999",
-        "0.5e309", "0", "-0", "00", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
-        "-9223372036854775809", "99999999999999999999999.0", "NaN", "nan", "Infinity", "-Infinity", "true", "tru",
-        "trueish", "false", "null", "nul", "True", "\"", "\"a", "\"a\"", "'a'", "\"\\", "\"\\x\"", "\"\\u12\"",
-        "\"\\u12g4\"", "\"\\u0000\"", "\"\n\"", "\"\x01\"", "\"\x7f\"", "\"\xff\"", "\"\xc3\"", "\"\xc3\xa9\"",
-        "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xc0\x80\"", "\"\xe2\x82\"", "[", "]", "[]", "[1", "[1,", "[1,]",
-        "[,1]", "[,]", "[1 2]", "[1,,2]", "[1}", "{", "}", "{}", "{]", "[}", "{\"a\"", "{\"a\":", "{\"a\":1",
-        "{\"a\":1}", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}", "{\"a\":}", "{,}", "{\"a\":1 \"b\":2}",
-        "{\"a\":1,\"a\":2}", "{\"a\\u0000\":1}", "{\"a\\\\u0000\":1}", "{\"\":1}", "[[[[]]]]", "[{\"a\":[{}]}]", "1 1",
-        "[] []", "[]x", "\t[\r\n1 ]\n", "\f[]", "/* */1", "[1]//", "{\"a\":{\"b\":{\"c\":[1,2,{\"d\":null}]}}}", "\\", ":",
-        ",", "[:]", "{:}", "{\"a\"::1}", "+1", "0x10", "1_0", "[\"a\":1]", "{\"a\",1}", "--1", "1-", "\xc3\xa9",
+        "",
+        " ",
+        "1",
+        "-1",
+        "-",
+        "01",
+        "1.",
+        ".1",
+        "1.5",
+        "1e5",
+        "1E+5",
+        "1e",
+        "1e+",
+        "1e999",
+        "-1e999",
+        "1e-999",
+        "0.5e309",
+        "0",
+        "-0",
+        "00",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "99999999999999999999999.0",
+        "NaN",
+        "nan",
+        "Infinity",
+        "-Infinity",
+        "true",
+        "tru",
+        "trueish",
+        "false",
+        "null",
+        "nul",
+        "True",
+        "\"",
+        "\"a",
+        "\"a\"",
+        "'a'",
+        "\"\\",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\u0000\"",
+        "\"\n\"",
+        "\"\x01\"",
+        "\"\x7f\"",
+        "\"\xff\"",
+        "\"\xc3\"",
+        "\"\xc3\xa9\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xf4\x90\x80\x80\"",
+        "\"\xc0\x80\"",
+        "\"\xe2\x82\"",
+        "[",
+        "]",
+        "[]",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[,]",
+        "[1 2]",
+        "[1,,2]",
+        "[1}",
+        "{",
+        "}",
+        "{}",
+        "{]",
+        "[}",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\":1",
+        "{\"a\":1}",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":}",
+        "{,}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\\u0000\":1}",
+        "{\"a\\\\u0000\":1}",
+        "{\"\":1}",
+        "[[[[]]]]",
+        "[{\"a\":[{}]}]",
+        "1 1",
+        "[] []",
+        "[]x",
+        "\t[\r\n1 ]\n",
+        "\f[]",
+        "/* */1",
+        "[1]//",
+        "{\"a\":{\"b\":{\"c\":[1,2,{\"d\":null}]}}}",
+        "\\",
+        ":",
+        ",",
+        "[:]",
+        "{:}",
+        "{\"a\"::1}",
+        "+1",
+        "0x10",
+        "1_0",
+        "[\"a\":1]",
+        "{\"a\",1}",
+        "--1",
+        "1-",
+        "\xc3\xa9",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         check_agreement(texts[i], strlen(texts[i]));
@@ -126,7 +232,9 @@ static void texts_are_accepted_as_jansson_accepts_them(void **state)
 static void mutations_are_accepted_as_jansson_accepts_them(void **state)
 {
     (void)state;
-    static const char text[] = "{\"id\":\"4\\n2\",\"a\":[{\"n\":\"t\xc3\xa9\",\"s\":[2,-1.5e3],\"d\":[\"x\\ud83d\\ude00\",null,true]},{}]}";
+    static const char text[] =
+        "{\"id\":\"4\\n2\",\"a\":[{\"n\":\"t\xc3\xa9\",\"s\":[2,-1.5e3],\"d\":[\"x\\ud83d\\ude00\",null,true]"
+        "},{}]}";
     static const char bytes[] = "\0\"\\{}[],:0-.eE+tn u\x1f\x80\xc3\xff";
     for (size_t size = 0; size < sizeof text; size++)
         check_agreement(text, size);
@@ -136,7 +244,8 @@ static void mutations_are_accepted_as_jansson_accepts_them(void **state)
             memcpy(changed, text, sizeof text);
             changed[at] = bytes[k];
             /* jansson refuses a lone surrogate, which is mended before it sees a text elsewhere */
-            if (strstr(text, "\\ud83d") - text - 6 < (long)at && (long)at < strstr(text, "\\ude00") - text + 6)
+            if (strstr(text, "\\ud83d") - text - 6 < (long)at &&
+                (long)at < strstr(text, "\\ude00") - text + 6)
                 continue;
             check_agreement(changed, sizeof text - 1);
         }
