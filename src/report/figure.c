@@ -54,9 +54,10 @@ static bool write_script(struct berth_buffer *all, const struct berth_drawing *d
             good &= berth_buffer_format(all, "set terminal %s size %d,%d font 'DejaVu Sans,%d'\nset output '.%s.%s.new'\n%s%s%s\n"
                                         "set output\n", terminals[t], size[0], size[1], 11, berth_figures[i].name,
                                         t ? "png" : "svg", fresh, style, body.data);
+        good &= !body.failed;
         berth_buffer_clear(&body);
     }
-    return good;
+    return good && !all->failed;
 }
 
 /* The first line that gnuplot wrote, for the error. */
