@@ -95,6 +95,13 @@ enum berth_runtime {
     BERTH_RUNTIME_CUDA,
     BERTH_RUNTIME_ONNXRUNTIME
 };
+/* What is done to a model's graph before ONNX Runtime runs it. */
+enum berth_optimization {
+    BERTH_OPTIMIZATION_DEFAULT,
+    BERTH_OPTIMIZATION_NONE,    /* "none": an operation a node, run as it is written */
+    BERTH_OPTIMIZATION_RUNTIME, /* "runtime": the same graph, with all that ONNX Runtime does when it loads it */
+    BERTH_OPTIMIZATION_FUSED    /* "fused" (default): fused operators in the graph, and all that it does */
+};
 enum berth_severity { BERTH_SEVERITY_INFO, BERTH_SEVERITY_WARNING, BERTH_SEVERITY_ERROR };
 
 /* Words of the command line ("fp32", "native"); false for an unknown word. */
@@ -102,6 +109,8 @@ BERTH_API bool berth_precision_parse(const char *word, enum berth_precision *pre
 BERTH_API bool berth_runtime_parse(const char *word, enum berth_runtime *runtime);
 BERTH_API const char *berth_precision_name(enum berth_precision precision);
 BERTH_API const char *berth_runtime_name(enum berth_runtime runtime);
+BERTH_API bool berth_optimization_parse(const char *word, enum berth_optimization *optimization);
+BERTH_API const char *berth_optimization_name(enum berth_optimization optimization);
 
 /* Three-valued overrides of a tokenizer's own files: 0 leaves it to them. */
 enum berth_override { BERTH_FROM_FILES, BERTH_FORCE_OFF, BERTH_FORCE_ON };
@@ -116,6 +125,7 @@ struct berth_options {
     const char *vocab;              /* vocabulary file for random: models, or instead of a directory's own */
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
+    enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
@@ -168,6 +178,7 @@ struct berth_model_info {
     const char *precision;          /* in force: "fp32" */
     const char *precision_reason;   /* why, and what of the model is in it */
     const char *runtime;            /* "native", "onnxruntime" */
+    const char *optimization;       /* of ONNX Runtime's graph: "none", "runtime", "fused"; native: "" */
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */

@@ -12,6 +12,7 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
     const struct cli_flag known[] = {
         {"precision", 0, NULL, cli_read_precision, &options->precision, "fp32, bf16, int8 or auto"},
         {"runtime", 0, NULL, cli_read_runtime, &options->runtime, "native, cuda or onnxruntime"},
+        {"optimization", 0, NULL, cli_read_optimization, &options->optimization, "none, runtime or fused"},
         {"threads", 0, NULL, cli_read_positive, &options->threads, "a number, 1 or more"},
         {"max-length", 0, NULL, cli_read_positive, &options->max_length, "a number, 1 or more"},
         {"isa", 0, NULL, cli_read_isa, &options->isa, "scalar, avx2, avx512, vnni or amx"},
@@ -30,7 +31,8 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
         return false;
     }
     snprintf(fault, size,
-             "a model has no option '%s'; it has precision, runtime, threads, max-length, isa and vocab",
+             "a model has no option '%s'; it has precision, runtime, optimization, threads, max-length, isa and "
+             "vocab",
              argument);
     return false;
 }

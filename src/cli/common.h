@@ -26,6 +26,12 @@ struct cli_common {
     {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
         {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
         {"ort-library", 0, "FILE", cli_read_string, &(c).options.ort_library, "ONNX Runtime's library"},      \
+        {"ort-optimization",                                                                                  \
+         0,                                                                                                   \
+         "HOW",                                                                                               \
+         cli_read_optimization,                                                                               \
+         &(c).options.optimization,                                                                           \
+         "its graph: none (an operation a node), runtime (what it does at load) or fused (default)"},         \
         {"threads",                                                                                           \
          't',                                                                                                 \
          "N",                                                                                                 \

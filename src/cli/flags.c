@@ -81,6 +81,11 @@ bool cli_read_runtime(void *target, const char *value)
     return berth_runtime_parse(value, target);
 }
 
+bool cli_read_optimization(void *target, const char *value)
+{
+    return berth_optimization_parse(value, target);
+}
+
 /* The place of value among the words; -1: it is none of them. */
 static int find_word(const char *value, const char *const *words, int count)
 {

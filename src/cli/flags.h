@@ -43,6 +43,7 @@ bool cli_read_positive(void *target, const char *value); /* size_t, 1 and more *
 bool cli_read_sizes(void *target, const char *value);    /* struct cli_sizes, each 1 and more */
 bool cli_read_precision(void *target, const char *value);
 bool cli_read_runtime(void *target, const char *value);
+bool cli_read_optimization(void *target, const char *value);
 bool cli_read_layout(void *target, const char *value);
 bool cli_read_isa(void *target, const char *value);              /* const char * */
 bool cli_read_task(void *target, const char *value);             /* const char * */

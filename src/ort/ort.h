@@ -4,6 +4,7 @@
 #ifndef BERTH_ORT_ORT_H
 #define BERTH_ORT_ORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +22,12 @@ enum berth_status berth_ort_open(const char *path, struct berth_ort **ort, struc
 void berth_ort_close(struct berth_ort *ort);                /* NULL is fine; its sessions are closed before */
 const char *berth_ort_version(const struct berth_ort *ort); /* "1.30.0" */
 
-/* One model, all graph optimisations. A session is used by one thread at a time. */
+/* One model. A session is used by one thread at a time. */
 struct berth_ort_session;
 
-/* threads: of one operation; 0: 1. The graph's inputs are among input_ids, attention_mask, token_type_ids,
+/* threads: of one operation; 0: 1. optimize: all graph optimisations, or none. The graph's inputs are among input_ids, attention_mask, token_type_ids,
  * int64 [batch, sequence]; it has an output `logits` (or one output alone), float32 [batch, labels]. */
-enum berth_status berth_ort_session_open(struct berth_ort *ort, const char *model, size_t threads,
+enum berth_status berth_ort_session_open(struct berth_ort *ort, const char *model, size_t threads, bool optimize,
                                          struct berth_ort_session **session, struct berth_error *err);
 void berth_ort_session_close(struct berth_ort_session *session);
 

@@ -44,7 +44,7 @@ enum ort_slot {
     ORT_RELEASE_SESSION_OPTIONS = 100
 };
 
-enum { ORT_FLOAT = 1, ORT_INT64 = 7, ORT_OPTIMISE_ALL = 99, ORT_LOG_FATAL = 4 };
+enum { ORT_FLOAT = 1, ORT_INT64 = 7, ORT_OPTIMISE_NOTHING = 0, ORT_OPTIMISE_ALL = 99, ORT_LOG_FATAL = 4 };
 
 struct ort_base {
     ort_function *const *(*get_api)(uint32_t version);

@@ -30,7 +30,7 @@ void berth_ort_session_close(struct berth_ort_session *session)
     berth_free(session);
 }
 
-static enum berth_status create_session(struct berth_ort_session *session, size_t threads,
+static enum berth_status create_session(struct berth_ort_session *session, size_t threads, bool optimize,
                                         struct berth_error *err)
 {
     struct berth_ort *ort = session->ort;
@@ -41,7 +41,8 @@ static enum berth_status create_session(struct berth_ort_session *session, size_
     BERTH_TRY(berth_ort_check(ort,
                               ORT_CALL(ort, ORT_CREATE_SESSION_OPTIONS, ort_status(*)(void **))(&options),
                               session->model, err));
-    BERTH_TRY(berth_ort_check(ort, ORT_CALL(ort, ORT_SET_OPTIMISATION, set_fn *)(options, ORT_OPTIMISE_ALL),
+    const int level = optimize ? ORT_OPTIMISE_ALL : ORT_OPTIMISE_NOTHING;
+    BERTH_TRY(berth_ort_check(ort, ORT_CALL(ort, ORT_SET_OPTIMISATION, set_fn *)(options, level),
                               session->model, err));
     BERTH_TRY(berth_ort_check(
         ort, ORT_CALL(ort, ORT_SET_INTRA_THREADS, set_fn *)(options, (int)berth_max(threads, 1)),
@@ -140,7 +141,7 @@ fail:
     return status;
 }
 
-enum berth_status berth_ort_session_open(struct berth_ort *ort, const char *model, size_t threads,
+enum berth_status berth_ort_session_open(struct berth_ort *ort, const char *model, size_t threads, bool optimize,
                                          struct berth_ort_session **out, struct berth_error *err)
 {
     enum berth_status status;
@@ -154,7 +155,7 @@ enum berth_status berth_ort_session_open(struct berth_ort *ort, const char *mode
         status = berth_fail_memory(err, model, strlen(model));
         goto fail;
     }
-    BERTH_TRY(create_session(session, threads, err));
+    BERTH_TRY(create_session(session, threads, optimize, err));
     BERTH_TRY(match_names(session, err));
     *out = session;
     return BERTH_OK;

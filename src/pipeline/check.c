@@ -64,7 +64,7 @@ static enum berth_status open_judge(struct judge *judge, const char *model, cons
     BERTH_TRY(berth_model_open(model, &native, &judge->model, err));
     BERTH_TRY(berth_session_new(judge->model, &native, &judge->native, err));
     const struct berth_model_info *info = berth_model_get_info(judge->model);
-    BERTH_TRY(berth_ort_session_open(judge->ort, file, info->threads, &judge->other, err));
+    BERTH_TRY(berth_ort_session_open(judge->ort, file, info->threads, true, &judge->other, err));
     judge->logits = berth_calloc(info->labels, sizeof *judge->logits);
     if (!judge->logits)
         status = berth_fail_memory(err, "logits", info->labels * sizeof *judge->logits);

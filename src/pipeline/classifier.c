@@ -54,6 +54,7 @@ enum berth_status berth_classify(struct berth_classifier *classifier, const stru
 
 static const char *const precisions[] = {"default", "fp32", "bf16", "int8", "auto"};
 static const char *const runtimes[] = {"default", "native", "cuda", "onnxruntime"};
+static const char *const optimizations[] = {"default", "none", "runtime", "fused"};
 
 /* Index of a word; 0, "default", is not one that may be given. */
 static bool find_word(const char *const *words, size_t count, const char *word, size_t *index)
@@ -90,4 +91,19 @@ const char *berth_precision_name(enum berth_precision precision)
 const char *berth_runtime_name(enum berth_runtime runtime)
 {
     return (size_t)runtime < sizeof runtimes / sizeof *runtimes ? runtimes[runtime] : "unknown";
+}
+
+bool berth_optimization_parse(const char *word, enum berth_optimization *optimization)
+{
+    size_t index;
+    if (!find_word(optimizations, sizeof optimizations / sizeof *optimizations, word, &index))
+        return false;
+    *optimization = (enum berth_optimization)index;
+    return true;
+}
+
+const char *berth_optimization_name(enum berth_optimization optimization)
+{
+    return (size_t)optimization < sizeof optimizations / sizeof *optimizations ? optimizations[optimization]
+                                                                               : "unknown";
 }

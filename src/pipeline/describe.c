@@ -53,7 +53,7 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
            berth_buffer_format(out,
                                "\nvocabulary     %zu tokens%s%s%s\n"
                                "longest text   %s\n"
-                               "precision      %s%s%s, runtime %s\n"
+                               "precision      %s%s%s, runtime %s%s%s\n"
                                "instructions   %s%s%s (%s)\n"
                                "threads        %zu (%s)\n"
                                "weights        %.1f MB\n",
@@ -61,7 +61,7 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
                                info->strip_accents ? ", accents stripped" : "",
                                info->chinese_chars ? ", ideographs separate" : "", longest, info->precision,
                                info->precision_reason[0] ? ": " : "", info->precision_reason, info->runtime,
-                               info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason, info->cpu,
+                               info->optimization[0] ? ", optimization " : "", info->optimization, info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason, info->cpu,
                                info->threads, info->threads_reason, (double)info->weight_bytes / 1e6);
 }
 
@@ -222,6 +222,7 @@ static void put_facts(struct description *into, const struct berth_model_info *i
     put_text(into, "precision", info->precision);
     put_text(into, "precision_reason", info->precision_reason);
     put_text(into, "runtime", info->runtime);
+    put_text(into, "optimization", info->optimization);
     put_text(into, "isa", info->isa);
     put_text(into, "isa_reason", info->isa_reason);
     put_text(into, "cpu", info->cpu);

@@ -150,6 +150,10 @@ static enum berth_status check_runtime(struct berth_model *model, const struct b
         return berth_fail(err, BERTH_UNSUPPORTED,
                           "precision %s is berth's own; with ONNX Runtime use fp32 or int8",
                           berth_precision_name(options->precision));
+    if (options->runtime != BERTH_RUNTIME_ONNXRUNTIME && options->optimization)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "optimization %s is ONNX Runtime's; berth's own runtime has one plan for a model",
+                          berth_optimization_name(options->optimization));
     return BERTH_OK;
 }
 
@@ -201,6 +205,19 @@ fail:
     return status;
 }
 
+static enum berth_status choose_optimization(struct berth_model *model, const struct berth_options *options,
+                                             struct berth_error *err)
+{
+    bool file = berth_source_is_onnx(model->name);
+    if (file && options->optimization == BERTH_OPTIMIZATION_FUSED)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "%s: a file runs with the operators it has; optimization none or runtime", model->name);
+    model->optimization = options->optimization ? options->optimization
+                          : file                ? BERTH_OPTIMIZATION_RUNTIME
+                                                : BERTH_OPTIMIZATION_FUSED;
+    return BERTH_OK;
+}
+
 /* ONNX Runtime: a .onnx file runs as it is; any other model is exported first, and its weights let go of. */
 static enum berth_status open_other(struct berth_model *model, const struct berth_options *options,
                                     struct berth_error *err)
@@ -212,6 +229,7 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
              berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
              : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
                          : "the default");
+    BERTH_TRY(choose_optimization(model, options, err));
     if (berth_source_is_onnx(model->name)) {
         if (options->precision != BERTH_PRECISION_DEFAULT)
             return berth_fail(err, BERTH_INVALID_ARGUMENT,
@@ -223,11 +241,13 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
         berth_free(folder);
         model->has_head = true;
         return status == BERTH_OK
-                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false, &model->other, err)
+                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false,
+                                         model->optimization, &model->other, err)
                    : status;
     }
     BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
-    BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, &model->other, err));
+    BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, model->optimization,
+                                  &model->other, err));
     model->parameters = encoder->parameters;
     model->has_head = encoder->has_head;
     model->config = encoder->config;
@@ -326,6 +346,7 @@ static void fill_info(struct berth_model *model)
         .precision = berth_precision_name(model->precision),
         .precision_reason = model->precision_reason,
         .runtime = berth_runtime_name(model->other ? BERTH_RUNTIME_ONNXRUNTIME : BERTH_RUNTIME_NATIVE),
+        .optimization = model->other ? berth_optimization_name(model->optimization) : "",
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
         .cpu = model->cpu.model,

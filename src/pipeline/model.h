@@ -22,6 +22,7 @@ struct berth_model {
     struct berth_tokenizer *tokenizer;
     struct berth_plan *plan;       /* NULL: opened to tokenise only, or for another runtime */
     struct berth_ort_model *other; /* ONNX Runtime's, when that is the runtime */
+    enum berth_optimization optimization; /* of its graph */
     struct berth_config config;    /* of a model without a plan, when it has one */
     size_t threads;                /* of a session, unless it says otherwise */
     char threads_reason[160];

@@ -16,6 +16,7 @@ struct berth_ort_model {
     struct berth_ort *ort;
     FILE *made; /* NULL: the user's file */
     char *path; /* owned */
+    enum berth_optimization optimization;
 };
 
 void berth_ort_model_free(struct berth_ort_model *model)
@@ -35,8 +36,8 @@ static enum berth_status make_file(struct berth_ort_model *model, const struct b
 {
     const struct berth_onnx_export_options options = {
         .opset = BERTH_OPSET_DEFAULT,
-        .optimize = true,
-        .contrib = true,
+        .optimize = model->optimization == BERTH_OPTIMIZATION_FUSED,
+        .contrib = model->optimization == BERTH_OPTIMIZATION_FUSED,
         .quantization = quantized ? BERTH_ONNX_DYNAMIC : BERTH_ONNX_UNQUANTIZED,
     };
     char path[64];
@@ -58,13 +59,15 @@ static enum berth_status make_file(struct berth_ort_model *model, const struct b
 
 enum berth_status berth_ort_model_new(const char *library, const char *file,
                                       const struct berth_encoder *encoder, bool quantized,
-                                      struct berth_ort_model **out, struct berth_error *err)
+                                      enum berth_optimization optimization, struct berth_ort_model **out,
+                                      struct berth_error *err)
 {
     enum berth_status status;
     struct berth_ort_model *model = berth_calloc(1, sizeof *model);
     *out = NULL;
     if (!model)
         return berth_fail_memory(err, "a model of ONNX Runtime", sizeof *model);
+    model->optimization = optimization;
     BERTH_TRY(berth_ort_open(library, &model->ort, err));
     if (encoder) {
         BERTH_TRY(make_file(model, encoder, quantized, err));
@@ -82,7 +85,8 @@ fail:
 enum berth_status berth_ort_model_session(const struct berth_ort_model *model, size_t threads,
                                           struct berth_ort_session **session, struct berth_error *err)
 {
-    return berth_ort_session_open(model->ort, model->path, threads, session, err);
+    return berth_ort_session_open(model->ort, model->path, threads,
+                                  model->optimization != BERTH_OPTIMIZATION_NONE, session, err);
 }
 
 const char *berth_ort_model_version(const struct berth_ort_model *model)

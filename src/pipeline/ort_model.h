@@ -3,16 +3,19 @@
 #ifndef BERTH_PIPELINE_ORT_MODEL_H
 #define BERTH_PIPELINE_ORT_MODEL_H
 
+#include "berth/berth.h"
 #include "model/encoder.h"
 #include "ort/ort.h"
 
 struct berth_ort_model;
 
-/* The user's own .onnx file runs as it is: `file`, encoder NULL. Otherwise the encoder is exported (fused
- * operators, int8 when `quantized`) into memory that has a name under /proc; the encoder is only read. */
+/* The user's own .onnx file runs as it is: `file`, encoder NULL. Otherwise the encoder is exported (as
+ * `optimization` says, int8 when `quantized`) into memory that has a name under /proc; the encoder is only
+ * read. `optimization` is one of the three, not the default. */
 enum berth_status berth_ort_model_new(const char *library, const char *file,
                                       const struct berth_encoder *encoder, bool quantized,
-                                      struct berth_ort_model **model, struct berth_error *err);
+                                      enum berth_optimization optimization, struct berth_ort_model **model,
+                                      struct berth_error *err);
 void berth_ort_model_free(struct berth_ort_model *model); /* NULL is fine; its sessions are closed before */
 
 enum berth_status berth_ort_model_session(const struct berth_ort_model *model, size_t threads,

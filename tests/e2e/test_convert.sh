@@ -93,6 +93,8 @@ libc=$(ldconfig -p 2>/dev/null | awk '/libm\.so\.6/ { print $NF; exit }')
 [ "$before" = "$(md5sum <"$work/to/m.onnx")" ] || fail "a failed conversion changed its output"
 [ "$(find "$work/to" -name '*part*' | wc -l)" -eq 0 ] || fail "a failed conversion left a part behind"
 refused "there is no such file" env BERTH_ORT_LIBRARY="$work/nothing.so" "$berth" predict -m "$models/bert-gelu-2" --runtime onnxruntime x
+refused "is ONNX Runtime's" "$berth" predict -m "$models/bert-gelu-2" --ort-optimization none x
+expect 2 "not a valid HOW" "$berth" predict -m "$models/bert-gelu-2" --ort-optimization most x
 expect 2 "needed" "$berth" convert -m "$models/bert-gelu-2" --to onnx
 expect 2 "not a valid FORMAT" "$berth" convert -m "$models/bert-gelu-2" --to tensorflow -o "$work/x"
 expect 2 "not a valid HOW" "$berth" convert -m "$models/bert-gelu-2" --to onnx -o "$work/x" --quantize never
@@ -135,6 +137,16 @@ if [ -n "${BERTH_ORT_LIBRARY:-}" ] && [ -r "$BERTH_ORT_LIBRARY" ]; then
     refused "leave --precision out" "$berth" predict -m "$work/to/m.onnx" --runtime onnxruntime --precision int8 x
     refused "berth's own" "$berth" predict -m "$models/bert-gelu-2" --runtime onnxruntime --precision bf16 x
     expect 0 "" "$berth" predict -m "$models/bert-gelu-2" --runtime onnxruntime --precision int8 x
+    # The three graphs of one model, and a file's two.
+    for how in none runtime fused; do
+        for precision in fp32 int8; do
+            expect 0 "" "$berth" predict -m "$models/bert-gelu-2" --runtime onnxruntime --precision $precision --ort-optimization $how x
+        done
+        expect 0 "" "$berth" info -m "$models/bert-gelu-2" --runtime onnxruntime --ort-optimization $how --json
+        grep -q "\"optimization\": \"$how\"" "$work/out" || fail "info does not tell optimization $how"
+    done
+    expect 0 "" "$berth" predict -m "$work/to/m.onnx" --runtime onnxruntime --ort-optimization none x
+    refused "operators it has" "$berth" predict -m "$work/to/m.onnx" --runtime onnxruntime --ort-optimization fused x
     expect 0 "" "$berth" bench -m random:bert-tiny --runtime onnxruntime --trials 3 --length 16 --json
     expect 0 "" "$berth" bench -m random:bert-tiny --runtime onnxruntime --precision int8 --trials 3 --length 16 --batch 4 --json
     grep -q '"status": "ok"' "$work/out" || fail "a batch in ONNX Runtime is not timed"
