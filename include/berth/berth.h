@@ -20,7 +20,7 @@
  *     2  models                     5  serving over HTTP
  *     3  tokens                     6  measuring: berth/bench.h
  *     7  fine-tuning                8  converting
- *     9  vocabularies
+ *     9  vocabularies              10  vectors: berth/embed.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -41,6 +41,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "berth/embed.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -127,6 +128,7 @@ struct berth_options {
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
+    bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
     void (*log)(void *log_context, enum berth_severity severity, const char *line);
     void *log_context;

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "bench/order.h"
-#include "bench/stats.h"
+#include "base/stats.h"
 
 enum {
     DEFAULT_TRIALS = 20,

@@ -15,6 +15,10 @@ struct berth_session {
     struct berth_ort_session *other; /* instead of an engine */
     size_t max_tokens, max_texts;    /* of one engine run */
     size_t labels;
+    /* what this call asks for: vectors, or results when vectors is NULL */
+    enum berth_pooling pooling;
+    float *vectors; /* [texts of the call, hidden]; borrowed from the caller */
+    float *rows;    /* [max_tokens, hidden] of a mean; made by the first that needs it */
     /* the batch being packed */
     int32_t *ids;      /* [max_tokens] */
     uint8_t *type_ids; /* [max_tokens] */
@@ -35,7 +39,7 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
     *out = NULL;
     if (!model->plan && !model->other)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s was opened to tokenise only", model->name);
-    if (!model->info.has_head)
+    if (!model->info.has_head && !(options && options->bare_encoder))
         return berth_fail(
             err, BERTH_UNSUPPORTED,
             "%s: the checkpoint (%s) has no classifier, so it cannot predict; fine-tune it first",
@@ -80,6 +84,7 @@ void berth_session_free(struct berth_session *session)
     berth_free(session->ids);
     berth_free(session->type_ids);
     berth_free(session->offsets);
+    berth_free(session->rows);
     berth_free(session->logits);
     berth_free(session->scores);
     berth_free(session);
@@ -123,28 +128,69 @@ static void score(const struct berth_session *session, const float *logits, floa
     result->labels = n;
 }
 
-/* Runs what is packed; its texts are results[first .. first + session->texts). */
+static enum berth_status classify_packed(struct berth_session *session, const struct berth_batch *batch,
+                                         float *logits, struct berth_error *err)
+{
+    if (session->other)
+        return berth_ort_model_run(session->other, session->ids, session->type_ids, session->offsets,
+                                   session->texts, session->labels, session->max_tokens, logits, err);
+    struct berth_outputs outputs = {.logits = logits};
+    return berth_engine_run(session->engine, batch, &outputs, err);
+}
+
+/* Mean of a text's rows, added in their order, so that its bits depend on the text alone. */
+static void mean_of(float *out, const float *rows, size_t count, size_t width)
+{
+    memset(out, 0, width * sizeof *out);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < width; k++)
+            out[k] += rows[i * width + k];
+    for (size_t k = 0; k < width; k++)
+        out[k] /= (float)count;
+}
+
+static enum berth_status embed_packed(struct berth_session *session, const struct berth_batch *batch,
+                                      float *vectors, struct berth_error *err)
+{
+    size_t width = session->model->info.hidden_size;
+    struct berth_outputs outputs = {0};
+    if (session->pooling == BERTH_POOLING_CLS)
+        outputs.first = vectors;
+    else
+        outputs.tokens = session->rows;
+    enum berth_status status = berth_engine_run(session->engine, batch, &outputs, err);
+    for (size_t i = 0; status == BERTH_OK && outputs.tokens && i < batch->texts; i++) {
+        mean_of(vectors + i * width, session->rows + batch->offsets[i] * width,
+                batch->offsets[i + 1] - batch->offsets[i], width);
+        if (!session->model->kernels->all_finite_f32(vectors + i * width, width))
+            status = berth_fail(
+                err, BERTH_FORMAT,
+                "the vector of text %zu of the batch is not finite: the model's weights overflow float32", i);
+    }
+    return status;
+}
+
+/* Runs what is packed; its texts are results[first .. first + session->texts), or vectors likewise. */
 static enum berth_status run_packed(struct berth_session *session, size_t first, struct berth_result *results,
                                     struct berth_error *err)
 {
     if (session->texts == 0)
         return BERTH_OK;
-    float *logits = session->logits + first * session->labels;
     struct berth_batch batch = {.texts = session->texts,
                                 .offsets = session->offsets,
                                 .ids = session->ids,
                                 .type_ids = session->type_ids};
-    struct berth_outputs outputs = {.logits = logits};
     uint64_t started = berth_clock_ns();
-    enum berth_status status =
-        session->other
-            ? berth_ort_model_run(session->other, session->ids, session->type_ids, session->offsets,
-                                  session->texts, session->labels, session->max_tokens, logits, err)
-            : berth_engine_run(session->engine, &batch, &outputs, err);
+    enum berth_status status;
+    if (session->vectors)
+        status =
+            embed_packed(session, &batch, session->vectors + first * session->model->info.hidden_size, err);
+    else
+        status = classify_packed(session, &batch, session->logits + first * session->labels, err);
     session->timing.compute_ns += berth_clock_ns() - started;
     if (status != BERTH_OK)
         return status;
-    for (size_t i = 0; i < session->texts; i++) {
+    for (size_t i = 0; i < session->texts && !session->vectors; i++) {
         size_t at = (first + i) * session->labels;
         score(session, session->logits + at, session->scores + at, &results[first + i]);
     }
@@ -159,6 +205,11 @@ static enum berth_status begin(struct berth_session *session, size_t count, stru
     session->timing = (struct berth_timing){.texts = count};
     session->texts = 0;
     session->offsets[0] = 0;
+    session->vectors = NULL;
+    if (!session->model->info.has_head)
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "%s has no classifier, so it cannot predict; fine-tune it first",
+                          session->model->name);
     if (count <= session->capacity)
         return BERTH_OK;
     size_t numbers;
@@ -196,16 +247,38 @@ static enum berth_status pack(struct berth_session *session, const int32_t *ids,
         memset(session->type_ids + at, 0, size);
     session->offsets[++session->texts] = at + size;
     session->timing.longest = berth_max(session->timing.longest, size);
-    results[index] = (struct berth_result){.tokens = size};
+    if (results)
+        results[index] = (struct berth_result){.tokens = size};
     return BERTH_OK;
 }
 
-enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts,
-                                         size_t count, struct berth_result *results, struct berth_error *err)
+static enum berth_status begin_embed(struct berth_session *session, size_t count, enum berth_pooling pooling,
+                                     float *vectors, struct berth_error *err)
 {
-    uint64_t started = berth_clock_ns();
+    const struct berth_model_info *info = &session->model->info;
+    session->timing = (struct berth_timing){.texts = count};
+    session->texts = 0;
+    session->offsets[0] = 0;
+    session->pooling = pooling;
+    session->vectors = vectors;
+    if (session->other)
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: vectors need the native runtime, not %s", info->name,
+                          info->runtime);
+    if (pooling == BERTH_POOLING_CLS || session->rows)
+        return BERTH_OK;
+    size_t floats;
+    if (!berth_mul(session->max_tokens, info->hidden_size, &floats) ||
+        !(session->rows = berth_malloc(floats, sizeof *session->rows)))
+        return berth_fail_memory(err, "the rows of a batch", session->max_tokens);
+    return BERTH_OK;
+}
+
+/* Tokenises, packs and runs; tokens (may be NULL) receives the sizes, results (NULL for vectors) the rest. */
+static enum berth_status run_texts(struct berth_session *session, const struct berth_text *texts,
+                                   size_t count, struct berth_result *results, size_t *tokens,
+                                   struct berth_error *err)
+{
     enum berth_status status;
-    BERTH_TRY(begin(session, count, err));
     for (size_t i = 0; i < count; i++) {
         const struct berth_text *text = &texts[i];
         uint64_t before = berth_clock_ns();
@@ -213,16 +286,81 @@ enum berth_status berth_session_classify(struct berth_session *session, const st
         BERTH_TRY(berth_tokenizer_encode(session->model->tokenizer, text->text, text->size, text->pair,
                                          text->pair_size, session->model->max_length, encoding, err));
         session->timing.tokenize_ns += berth_clock_ns() - before;
-        if (encoding->size == 0) {
-            status = berth_fail(err, BERTH_INVALID_ARGUMENT,
-                                "text %zu has no tokens, and no special ones are added", i + 1);
-            goto fail;
-        }
+        if (encoding->size == 0)
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "text %zu has no tokens, and no special ones are added", i + 1);
         BERTH_TRY(pack(session, encoding->ids, encoding->type_ids, encoding->size, i, results, err));
-        results[i].truncated = encoding->truncated;
+        if (results)
+            results[i].truncated = encoding->truncated;
+        if (tokens)
+            tokens[i] = encoding->size;
     }
-    BERTH_TRY(run_packed(session, count - session->texts, results, err));
+    status = run_packed(session, count - session->texts, results, err);
 fail:
+    return status;
+}
+
+static enum berth_status run_sequences(struct berth_session *session, const struct berth_sequence *sequences,
+                                       size_t count, struct berth_result *results, struct berth_error *err)
+{
+    enum berth_status status;
+    for (size_t i = 0; i < count; i++) {
+        const struct berth_sequence *sequence = &sequences[i];
+        if (sequence->size == 0 ||
+            sequence->size > session->model->max_length) /* each batch has room for that */
+            return berth_fail(err, BERTH_INVALID_ARGUMENT, "text %zu: %zu token ids; 1 to %zu are allowed",
+                              i + 1, sequence->size, session->model->max_length);
+        BERTH_TRY(pack(session, sequence->ids, sequence->type_ids, sequence->size, i, results, err));
+    }
+    status = run_packed(session, count - session->texts, results, err);
+fail:
+    return status;
+}
+
+enum berth_status berth_session_classify(struct berth_session *session, const struct berth_text *texts,
+                                         size_t count, struct berth_result *results, struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = begin(session, count, err);
+    if (status == BERTH_OK)
+        status = run_texts(session, texts, count, results, NULL, err);
+    session->timing.total_ns = berth_clock_ns() - started;
+    return status;
+}
+
+enum berth_status berth_session_embed(struct berth_session *session, const struct berth_text *texts,
+                                      size_t count, enum berth_pooling pooling, float *vectors,
+                                      size_t *tokens, struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = begin_embed(session, count, pooling, vectors, err);
+    if (status == BERTH_OK)
+        status = run_texts(session, texts, count, NULL, tokens, err);
+    session->timing.total_ns = berth_clock_ns() - started;
+    return status;
+}
+
+enum berth_status berth_session_classify_sequences(struct berth_session *session,
+                                                   const struct berth_sequence *sequences, size_t count,
+                                                   struct berth_result *results, struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = begin(session, count, err);
+    if (status == BERTH_OK)
+        status = run_sequences(session, sequences, count, results, err);
+    session->timing.total_ns = berth_clock_ns() - started;
+    return status;
+}
+
+enum berth_status berth_session_embed_sequences(struct berth_session *session,
+                                                const struct berth_sequence *sequences, size_t count,
+                                                enum berth_pooling pooling, float *vectors,
+                                                struct berth_error *err)
+{
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = begin_embed(session, count, pooling, vectors, err);
+    if (status == BERTH_OK)
+        status = run_sequences(session, sequences, count, NULL, err);
     session->timing.total_ns = berth_clock_ns() - started;
     return status;
 }

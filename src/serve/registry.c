@@ -38,6 +38,7 @@ static enum berth_status new_instance(const struct berth_entry *entry, size_t th
     instance->threads = threads;
     struct berth_options options = entry->options;
     options.threads = threads;
+    options.bare_encoder = true;
     sigset_t before;
     berth_signals_block(&before); /* for the session's own threads */
     status = berth_session_new(entry->model, &options, &instance->session, err);
@@ -67,16 +68,11 @@ static enum berth_status open_entry(struct berth_entry *entry, const struct bert
     if (!(entry->name = berth_strdup(served->name)) || !(entry->path = berth_strdup(served->model)))
         return berth_fail_memory(err, "the name of a model", NAME_MAX_SIZE);
     BERTH_TRY(berth_model_open(served->model, &served->options, &entry->model, err));
-    const struct berth_model_info *info = berth_model_get_info(entry->model);
-    if (!info->has_head)
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: an encoder without a classifier cannot be served; fine-tune it first",
-                          served->model);
     entry->served = served->options;
     entry->options = (struct berth_options){.max_batch_tokens = served->options.max_batch_tokens,
                                             .log = served->options.log,
                                             .log_context = served->options.log_context};
-    return new_instance(entry, served->options.threads ? served->options.threads : info->threads,
+    return new_instance(entry, served->options.threads ? served->options.threads : berth_model_get_info(entry->model)->threads,
                         &entry->instance, err);
 fail:
     return status;
@@ -169,6 +165,11 @@ struct berth_entry *berth_registry_find(struct berth_registry *registry, const c
         if (strcmp(registry->entry[i].name, name) == 0)
             return &registry->entry[i];
     return NULL;
+}
+
+struct berth_entry *berth_registry_first(struct berth_registry *registry)
+{
+    return &registry->entry[0];
 }
 
 bool berth_registry_push(struct berth_registry *registry, struct berth_entry *entry, struct berth_job *job)

@@ -39,6 +39,9 @@ void berth_registry_free(struct berth_registry *registry);
 /* Runs the jobs that wait and joins the workers; pushes fail from here on. NULL is fine. */
 void berth_registry_stop(struct berth_registry *registry);
 
+/* The model that requests without a name go to. */
+struct berth_entry *berth_registry_first(struct berth_registry *registry);
+
 /* NULL for an unknown name. The entry lives as long as the registry. */
 struct berth_entry *berth_registry_find(struct berth_registry *registry, const char *name);
 

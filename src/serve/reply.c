@@ -108,3 +108,17 @@ bool berth_reply_float(struct berth_buffer *body, float value)
         *comma = '.';
     return berth_buffer_text(body, digits);
 }
+
+void berth_reply_header(struct berth_reply *reply, const char *name, const char *format, ...)
+{
+    for (size_t i = 0; i < BERTH_REPLY_HEADERS; i++) {
+        if (reply->header[i].name)
+            continue;
+        va_list args;
+        va_start(args, format);
+        vsnprintf(reply->header[i].value, sizeof reply->header[i].value, format, args);
+        va_end(args);
+        reply->header[i].name = name;
+        return;
+    }
+}

@@ -7,10 +7,16 @@
 #include "base/buffer.h"
 #include "berth/status.h"
 
+enum { BERTH_REPLY_HEADERS = 4 };
+
 struct berth_reply {
     unsigned status;          /* 0: none yet */
     const char *content_type; /* static storage */
     const char *allow;        /* for 405; static storage, NULL otherwise */
+    struct {
+        const char *name; /* static storage; NULL: none */
+        char value[80];
+    } header[BERTH_REPLY_HEADERS]; /* more of them */
     struct berth_buffer body;
 };
 
@@ -29,6 +35,10 @@ void berth_reply_error(struct berth_reply *reply, unsigned status, const char *f
 
 /* The library's failure as an HTTP one. */
 void berth_reply_failure(struct berth_reply *reply, const struct berth_error *err);
+
+/* One more header of the reply as it is now; `name` in static storage. What does not fit is dropped. */
+void berth_reply_header(struct berth_reply *reply, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 void berth_reply_clear(struct berth_reply *reply);
 

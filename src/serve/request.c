@@ -89,7 +89,7 @@ static bool lengths_differ(struct MHD_Connection *connection)
 static void check_headers(struct berth_request *request, const char *method, const char *path)
 {
     struct berth_server *server = request->server;
-    request->route = berth_route_find(method, path, &request->reply);
+    request->route = berth_route_find(method, path, request);
     const char *length = header(request->connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (lengths_differ(request->connection)) {
         berth_reply_error(&request->reply, 400, "two headers Content-Length differ");
@@ -141,6 +141,8 @@ static struct MHD_Response *make_response(struct berth_request *request)
         return NULL;
     reply->body = (struct berth_buffer){0}; /* the response owns the block now */
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
+    for (size_t i = 0; i < BERTH_REPLY_HEADERS && reply->header[i].name; i++)
+        MHD_add_response_header(response, reply->header[i].name, reply->header[i].value);
     if (reply->allow)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     if (reply->status == 429 || reply->status == 503)
@@ -194,6 +196,7 @@ void berth_request_on_end(void *context, struct MHD_Connection *connection, void
         server->waiting--;
     release_body(request);
     berth_reply_clear(&request->reply);
+    berth_call_clear(&request->call);
     berth_deadlines_begin(server->deadlines, request->watch, NULL);
     bool complete = request->complete;
     berth_free(request);
@@ -309,4 +312,29 @@ bool berth_request_field(const struct berth_request *request, const char *name, 
 {
     return berth_request_query(request, name, value) ||
            berth_form_value(request->body.data, request->body.size, name, value, BERTH_VALUE_SIZE);
+}
+
+const char *berth_request_header(const struct berth_request *request, const char *name)
+{
+    return header(request->connection, name);
+}
+
+static void run_managed(struct berth_job *job, void *owner)
+{
+    (void)owner;
+    struct berth_request *request = (struct berth_request *)job;
+    if (!berth_request_overdue(request))
+        request->manage(request);
+    berth_request_finish(request);
+}
+
+static bool push_to_control(struct berth_request *request)
+{
+    return berth_worker_push(request->server->control, &request->job);
+}
+
+void berth_request_manage(struct berth_request *request, void (*run)(struct berth_request *request))
+{
+    request->manage = run;
+    berth_request_defer(request, run_managed, push_to_control);
 }

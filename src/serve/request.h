@@ -14,25 +14,29 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "serve/call.h"
 #include "serve/reply.h"
 #include "serve/server.h"
 #include "serve/worker.h"
 
 struct berth_request {
     struct berth_job job; /* first: a worker's job is the request */
+    void (*manage)(struct berth_request *request);
     struct berth_server *server;
     struct MHD_Connection *connection;
     struct berth_watch *watch; /* of the connection */
     const struct berth_route *route;
-    struct berth_buffer body;  /* as received */
-    struct berth_reply reply;  /* status 0: not answered yet */
-    struct berth_entry *entry; /* model that it is about; for handlers */
-    size_t threads;            /* that it asks for, 0: none named; for handlers */
-    bool quantised;            /* /set_model: at int8 */
-    bool deferred;             /* counted among the waiting */
-    bool complete;             /* the body is there; counted */
-    bool last;                 /* the connection cannot be read further */
-    uint64_t received_ns;      /* when the body was complete */
+    struct berth_buffer body; /* as received */
+    struct berth_reply reply; /* status 0: not answered yet */
+    struct berth_call call;
+    char model[129], version[33]; /* that the path names; "": none */
+    struct berth_entry *entry;    /* model that it is about; for handlers */
+    size_t threads;               /* that it asks for, 0: none named; for handlers */
+    bool quantised;               /* /set_model: at int8 */
+    bool deferred;                /* counted among the waiting */
+    bool complete;                /* the body is there; counted */
+    bool last;                    /* the connection cannot be read further */
+    uint64_t received_ns;         /* when the body was complete */
 };
 
 /* For handlers: suspends the connection until `run` on a worker has called berth_request_finish. `push` hands
@@ -40,6 +44,14 @@ struct berth_request {
  * suspended. */
 void berth_request_defer(struct berth_request *request, void (*run)(struct berth_job *job, void *owner),
                          bool (*push)(struct berth_request *request));
+
+/* For handlers: `run` will be called on the thread that changes models, one after the other, with the request
+ * suspended meanwhile: there loading and waiting are allowed. It fills the reply. Return from the handler
+ * after it. */
+void berth_request_manage(struct berth_request *request, void (*run)(struct berth_request *request));
+
+/* A header of the request, borrowed; NULL when absent. */
+const char *berth_request_header(const struct berth_request *request, const char *name);
 
 /* On the worker, with the reply filled: gives the request back to the event loop. The request is gone after
  * it. */

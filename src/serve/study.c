@@ -6,14 +6,9 @@
 #include <strings.h>
 
 #include "base/checked.h"
-#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/json_text.h"
 #include "serve/handlers.h"
-
-/* Texts classified together: small enough that a stopping server soon gets a word in, large enough to keep it
- * busy. */
-enum { CHUNK = 32 };
 
 /* Python's and everybody's spellings; false for another word. */
 static bool parse_truth(const char *word, bool *truth)
@@ -22,20 +17,9 @@ static bool parse_truth(const char *word, bool *truth)
     return *truth || strcasecmp(word, "false") == 0 || strcmp(word, "0") == 0;
 }
 
-static bool push_to_control(struct berth_request *request)
+static void run_set_model(struct berth_request *request)
 {
-    return berth_worker_push(request->server->control, &request->job);
-}
-
-static bool push_to_model(struct berth_request *request)
-{
-    return berth_registry_push(request->server->registry, request->entry, &request->job);
-}
-
-static void run_set_model(struct berth_job *job, void *owner)
-{
-    struct berth_server *server = owner;
-    struct berth_request *request = (struct berth_request *)job;
+    struct berth_server *server = request->server;
     struct berth_instance *retired = NULL;
     struct berth_error err;
     size_t allowed = berth_cpu_allowed(NULL, 0);
@@ -57,8 +41,6 @@ static void run_set_model(struct berth_job *job, void *owner)
                                  request->entry->name, threads);
         }
     }
-    berth_request_finish(request);
-    /* It still answers what it holds, for which our own answer need not wait. */
     berth_instance_free(retired);
 }
 
@@ -90,7 +72,7 @@ void berth_handle_set_model(struct berth_request *request)
         }
         request->threads = threads;
     }
-    berth_request_defer(request, run_set_model, push_to_control);
+    berth_request_manage(request, run_set_model);
 }
 
 /* The texts of the body, or NULL and the reply says why not. */
@@ -122,99 +104,66 @@ static json_t *read_texts(struct berth_request *request)
     return NULL;
 }
 
-/* Appends "[l0, l1]" for each result, and a comma before all but the first of the answer. */
-static bool write_logits(struct berth_buffer *body, const struct berth_result *results, size_t count,
-                         bool first)
+/* Appends "[l0, l1]" for each text. */
+static bool write_logits(struct berth_buffer *body, const struct berth_call *call)
 {
     bool fits = true;
-    for (size_t i = 0; i < count; i++) {
-        fits = fits && berth_buffer_text(body, first && i == 0 ? "[" : ", [");
-        for (size_t k = 0; k < results[i].labels; k++)
+    for (size_t i = 0; i < call->count; i++) {
+        const struct berth_result *result = &call->items[i].result;
+        fits = fits && berth_buffer_text(body, i == 0 ? "[" : ", [");
+        for (size_t k = 0; k < result->labels; k++)
             fits = fits && (k == 0 || berth_buffer_text(body, ", ")) &&
-                   berth_reply_float(body, results[i].logits[k]);
+                   berth_reply_float(body, result->logits[k]);
         fits = fits && berth_buffer_text(body, "]");
     }
     return fits;
 }
 
-/* Classifies all texts, a chunk at a time, appending their logits; false when the reply is an error instead.
- */
-static bool classify(struct berth_request *request, struct berth_session *session, const json_t *texts,
-                     size_t *longest)
+/* "time" is what the texts took, without waiting for others'; "input_size" the tokens of the longest. */
+static void answer_inference(struct berth_request *request)
 {
-    struct berth_text text[CHUNK];
-    struct berth_result result[CHUNK];
-    struct berth_error err;
-    size_t total = json_array_size(texts);
-    for (size_t done = 0; done < total; done += CHUNK) {
-        size_t count = berth_min(CHUNK, total - done);
-        for (size_t i = 0; i < count; i++) {
-            const json_t *item = json_array_get(texts, done + i);
-            text[i] = (struct berth_text){.text = json_string_value(item), .size = json_string_length(item)};
-        }
-        if (berth_request_abandoned(request))
-            return false;
-        if (berth_session_classify(session, text, count, result, &err) != BERTH_OK) {
-            berth_reply_failure(&request->reply, &err);
-            return false;
-        }
-        for (size_t i = 0; i < count; i++)
-            *longest = berth_max(*longest, result[i].tokens);
-        if (!write_logits(&request->reply.body, result, count, done == 0)) {
-            berth_reply_error(&request->reply, 503, "memory ran out");
-            return false;
-        }
-    }
-    return true;
-}
-
-static void answer_inference(struct berth_request *request, const struct berth_instance *instance)
-{
-    json_t *texts = read_texts(request);
-    if (!texts)
-        return;
+    const struct berth_call *call = &request->call;
     struct berth_buffer *body = &request->reply.body;
-    berth_reply_begin(&request->reply, 200, "application/json");
-    uint64_t started = berth_clock_ns();
     size_t longest = 0;
-    bool fits = berth_buffer_text(body, "{\"predictions\": [");
-    if (classify(request, instance->session, texts, &longest)) {
-        double seconds = (double)(berth_clock_ns() - started) * 1e-9;
-        json_t *rest = json_pack("{s:f, s:I, s:s}", "time", seconds, "input_size", (json_int_t)longest,
-                                 "model_path", instance->entry->path);
-        char *text = rest ? json_dumps(rest, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
-        fits = fits && text && berth_buffer_format(body, "], %s\n", text + 1);
-        free(text);
-        json_decref(rest);
-        if (!fits)
-            berth_reply_error(&request->reply, 503, "memory ran out");
-    }
-    json_decref(texts);
-}
-
-static void run_inference(struct berth_job *job, void *owner)
-{
-    struct berth_request *request = (struct berth_request *)job;
-    if (!berth_request_overdue(request))
-        answer_inference(request, owner);
-    berth_request_finish(request);
+    for (size_t i = 0; i < call->count; i++)
+        longest = berth_max(longest, call->items[i].size);
+    berth_reply_begin(&request->reply, 200, "application/json");
+    bool fits = berth_buffer_text(body, "{\"predictions\": [") && write_logits(body, call);
+    double seconds = (double)(call->tokenize_ns + call->compute_ns) * 1e-9;
+    json_t *rest = json_pack("{s:f, s:I, s:s}", "time", seconds, "input_size", (json_int_t)longest,
+                             "model_path", call->path);
+    char *text = rest ? json_dumps(rest, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
+    fits = fits && text && berth_buffer_format(body, "], %s\n", text + 1);
+    free(text);
+    json_decref(rest);
+    if (!fits)
+        berth_reply_error(&request->reply, 503, "memory ran out");
 }
 
 void berth_handle_inference(struct berth_request *request)
 {
     char name[BERTH_VALUE_SIZE];
+    struct berth_entry *chosen = atomic_load(&request->server->study);
+    struct berth_call *call;
     if (berth_request_query(request, "model", name)) {
-        request->entry = berth_registry_find(request->server->registry, name);
-        if (!request->entry) {
-            berth_reply_error(&request->reply, 404, "no model named '%s' is served here", name);
-            return;
-        }
+        call = berth_call_begin(request, name, NULL, BERTH_CALL_CLASSIFY);
+    } else if (chosen) {
+        call = berth_call_begin_entry(request, chosen, BERTH_CALL_CLASSIFY);
     } else {
-        request->entry = atomic_load(&request->server->study);
-        if (!request->entry) {
-            berth_reply_error(&request->reply, 409, "no model is set: POST /set_model?model_type=NAME first");
-            return;
-        }
+        berth_reply_error(&request->reply, 409, "no model is set: POST /set_model?model_type=NAME first");
+        return;
     }
-    berth_request_defer(request, run_inference, push_to_model);
+    json_t *texts = call ? read_texts(request) : NULL;
+    if (!texts)
+        return;
+    call->batched = true;
+    bool added = true;
+    for (size_t i = 0; i < json_array_size(texts) && added; i++) {
+        const json_t *item = json_array_get(texts, i);
+        added = berth_call_add_text(
+            call, &(struct berth_text){.text = json_string_value(item), .size = json_string_length(item)});
+    }
+    json_decref(texts);
+    if (added)
+        berth_call_submit(call, answer_inference);
 }

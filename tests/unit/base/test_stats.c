@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "bench/stats.h"
+#include "base/stats.h"
 
 enum { N_MAX = 1000 };
 

@@ -1,7 +1,7 @@
 /* stats.h: what a series of measured times says. Percentiles are order statistics: values that were measured,
  * never interpolated ones; an interval makes no assumption about how the times are distributed. */
-#ifndef BERTH_BENCH_STATS_H
-#define BERTH_BENCH_STATS_H
+#ifndef BERTH_BASE_STATS_H
+#define BERTH_BASE_STATS_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* stats.c: order statistics and their binomial confidence intervals. */
-#include "bench/stats.h"
+#include "base/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
