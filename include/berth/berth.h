@@ -21,6 +21,7 @@
  *     3  tokens                     6  measuring: berth/bench.h
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
+ *     11 models from a hub: berth/hub.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -137,7 +138,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, or "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
+ * "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -512,5 +514,6 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 #endif
 
 #include "berth/bench.h"
+#include "berth/hub.h"
 
 #endif

@@ -22,7 +22,7 @@ static const struct entry entries[] = {
     {"serve", cli_serve, "HTTP server"},
     {"bench", cli_bench, "measures models in process"},
     {"convert", cli_convert, "a model into another format"},
-    {"pull", NULL, NULL},
+    {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
     {"quantize", NULL, NULL},
     {"report", NULL, NULL},
     {"export", NULL, NULL},

@@ -39,16 +39,17 @@ static void run_pieces(struct berth_stage *stage, size_t pieces, double operatio
             task(context, i, 0);
 }
 
-/* Rows of a slot are whole: their twin is made while they are near. */
-static void complete_rows(const struct berth_stage *stage, enum berth_slot slot, size_t row, size_t rows)
+/* Rows of a step's result are whole: their twin is made while they are near. */
+static void complete_rows(const struct berth_stage *stage, const struct berth_step *step, size_t row, size_t rows)
 {
     const struct berth_plan *plan = stage->plan;
+    const enum berth_slot slot = step->out;
     size_t width = plan->slot_width[slot];
     const float *values = stage->slot[slot] + row * width;
-    if (plan->slot_number[slot] == BERTH_NUMBER_S8)
+    if (step->twin == BERTH_NUMBER_S8)
         plan->kernels->quantize_s8(stage->twin[slot], stage->scales[slot] + row, values, row, rows, width,
                                    width);
-    else if (plan->slot_number[slot] == BERTH_NUMBER_BF16)
+    else if (step->twin == BERTH_NUMBER_BF16)
         plan->kernels->round_bf16(stage->twin[slot], values, row, rows, width, width);
 }
 
@@ -104,7 +105,7 @@ static void embed_piece(void *context, size_t piece, size_t member)
         memcpy(out, stage->batch->embedded + first * e, (end - first) * e * sizeof *out);
     else
         look_up(job, out, first, end, scratch_of(stage, member));
-    complete_rows(stage, job->step->out, first, end - first);
+    complete_rows(stage, job->step, first, end - first);
 }
 
 static void run_embed(struct berth_stage *stage, const struct berth_step *step)
@@ -177,7 +178,7 @@ static void multiply_tiled(const struct linear_job *job, const struct linear_pie
 {
     const struct berth_step *step = job->step;
     const struct berth_stage *stage = job->stage;
-    size_t row_bytes = berth_plan_twin_row(stage->plan, step->in);
+    size_t row_bytes = berth_plan_twin_row(stage->plan, step->in, piece->weights.number);
     struct berth_gemm_tiled args = {
         .out = piece->out,
         .a = stage->twin[step->in] + berth_tiled_offset(piece->row, 0, row_bytes),
@@ -233,10 +234,10 @@ static void linear_piece(void *context, size_t index, size_t member)
         multiply_f32(job, &piece);
     else
         multiply_tiled(job, &piece);
-    if ((step->gamma || plan->slot_number[step->out] != BERTH_NUMBER_F32) && completes_rows(job, block)) {
+    if ((step->gamma || step->twin != BERTH_NUMBER_F32) && completes_rows(job, block)) {
         if (step->gamma)
             normalise(job, piece.row, piece.rows);
-        complete_rows(stage, step->out, piece.row, piece.rows);
+        complete_rows(stage, step, piece.row, piece.rows);
     }
 }
 
@@ -323,11 +324,11 @@ static void attention_piece(void *context, size_t piece, size_t member)
         plan->kernels->attention_s8(&args);
     else
         plan->kernels->attention_f32(&args);
-    if (plan->slot_number[step->out] == BERTH_NUMBER_F32)
+    if (step->twin == BERTH_NUMBER_F32)
         return;
     unsigned before = atomic_fetch_add_explicit(&stage->heads_done[text], 1, memory_order_acq_rel);
     if (before + 1 == plan->heads)
-        complete_rows(stage, step->out, row, args.queries);
+        complete_rows(stage, step, row, args.queries);
 }
 
 static void run_attention(struct berth_stage *stage, const struct berth_step *step)
@@ -352,7 +353,7 @@ static void run_first(struct berth_stage *stage, const struct berth_step *step)
     float *out = stage->slot[step->out];
     for (size_t i = 0; i < stage->batch->texts; i++)
         memcpy(out + i * step->n, in + stage->batch->offsets[i] * step->n, step->n * sizeof(float));
-    complete_rows(stage, step->out, 0, stage->batch->texts);
+    complete_rows(stage, step, 0, stage->batch->texts);
 }
 
 /* Longest first, so that no thread is left with a long text at the end; a counting sort, stable and without
@@ -401,13 +402,17 @@ size_t berth_stage_scratch(const struct berth_plan *plan, size_t max_tokens)
 {
     const struct berth_kernels *kernels = plan->kernels;
     size_t longest = berth_min(plan->max_positions, max_tokens);
-    size_t attention = plan->number == BERTH_NUMBER_S8
-                           ? kernels->attention_s8_scratch(longest, plan->head_size)
-                           : kernels->attention_f32_scratch(longest, plan->head_size);
-    size_t floats = berth_max(attention, plan->embedding);
-    for (size_t i = 0; i < plan->step_count; i++)
-        if (plan->steps[i].kind == BERTH_STEP_LINEAR && plan->steps[i].weights.number == BERTH_NUMBER_F32)
-            floats = berth_max(floats, kernels->gemm_f32_scratch(max_tokens, plan->steps[i].k));
+    size_t floats = plan->embedding;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct berth_step *step = &plan->steps[i];
+        size_t need = 0;
+        if (step->kind == BERTH_STEP_LINEAR && step->weights.number == BERTH_NUMBER_F32)
+            need = kernels->gemm_f32_scratch(max_tokens, step->k);
+        else if (step->kind == BERTH_STEP_ATTENTION)
+            need = step->number == BERTH_NUMBER_S8 ? kernels->attention_s8_scratch(longest, plan->head_size)
+                                                   : kernels->attention_f32_scratch(longest, plan->head_size);
+        floats = berth_max(floats, need);
+    }
     return berth_round_up(floats, 16);
 }
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "formats/hf_fields.h"
 #include "formats/hf_labels.h"
+#include "formats/hf_storage.h"
 #include "formats/json_load.h"
 
 enum { CONFIG_LIMIT = 16 << 20, CONFIG_DEPTH = 64, VALUE_TEXT = 96, FIELD_NAME_SHOWN = 64 };
@@ -203,7 +204,6 @@ static const struct {
     {"is_encoder_decoder", "berth runs encoders"},
     {"add_cross_attention", "berth runs encoders"},
     {"pruned_heads", "berth keeps all heads"},
-    {"quantization_config", "berth does not read this quantisation"},
     {"auto_map", "berth runs no code of a model's own"},
 };
 
@@ -244,7 +244,8 @@ static bool is_known(const struct berth_family_fields *family, const char *name)
     static const char *const read_elsewhere[] = {
         "architectures", "id2label",    "label2id",     "model_type",
         "num_labels",    "_num_labels", "pad_token_id", "position_embedding_type",
-        "problem_type",  NULL};
+        "problem_type",  "quantization_config",
+        NULL};
     for (const struct berth_size_field *field = family->sizes; field->name; field++)
         if (strcmp(field->name, name) == 0 || (field->alias && strcmp(field->alias, name) == 0))
             return true;
@@ -307,6 +308,7 @@ static enum berth_status read_root(const char *name, json_t *root, struct berth_
     snprintf(config->architecture, sizeof config->architecture, "%s",
              architecture ? architecture : family->bare);
     BERTH_TRY(check_refused(name, root, err));
+    BERTH_TRY(berth_storage_read(name, root, &config->storage, err));
     BERTH_TRY(read_fields(name, root, family, config, err));
     BERTH_TRY(read_pad_token(name, root, config, err));
     BERTH_TRY(read_activation(name, root, family->activation, &config->activation, err));
@@ -352,6 +354,7 @@ void berth_config_clear(struct berth_config *config)
         berth_free(config->label_names[i]);
     for (size_t i = 0; i < config->unrecognised_count; i++)
         berth_free(config->unrecognised[i]);
+    berth_storage_clear(&config->storage);
     berth_free(config->label_names);
     berth_free(config->unrecognised);
     *config = (struct berth_config){0};

@@ -22,6 +22,23 @@ enum berth_activation {
 };
 enum berth_problem { BERTH_PROBLEM_SINGLE_LABEL, BERTH_PROBLEM_MULTI_LABEL, BERTH_PROBLEM_REGRESSION };
 
+/* Numbers that a checkpoint of `berth quantize` stores a product's weights in. PLAIN: the checkpoint is not
+ * quantised, its weights are what they are. */
+enum berth_stored { BERTH_STORED_PLAIN, BERTH_STORED_INT8, BERTH_STORED_BF16, BERTH_STORED_FP32 };
+
+/* A module kept finer than the rest. */
+struct berth_kept_module {
+    char *module; /* owned: "bert.encoder.layer.3.output.dense" */
+    enum berth_stored stored;
+};
+
+/* quantization_config of berth's own method. */
+struct berth_storage {
+    enum berth_stored stored;       /* of all products and the word embedding; PLAIN: not quantised */
+    struct berth_kept_module *kept; /* [kept_count], owned */
+    size_t kept_count;
+};
+
 enum { BERTH_LABELS_MAX = 65536, BERTH_UNRECOGNISED_MAX = 32 };
 
 struct berth_config {
@@ -46,6 +63,7 @@ struct berth_config {
     size_t labels;        /* >= 1 */
     char **label_names;   /* [labels], owned; LABEL_0 ... when the file has no id2label */
     bool has_label_names; /* the file named them */
+    struct berth_storage storage;
     char **unrecognised;  /* [unrecognised_count], owned; fields that berth does not know, at most
                              BERTH_UNRECOGNISED_MAX: for a warning and for `berth info` */
     size_t unrecognised_count;
@@ -62,9 +80,11 @@ enum berth_status berth_config_parse(const char *name, const char *json, size_t 
                                      struct berth_config *config, struct berth_error *err);
 
 void berth_config_clear(struct berth_config *config); /* {0} is fine */
+void berth_storage_clear(struct berth_storage *quantization); /* {0} is fine */
 
 const char *berth_family_name(enum berth_family family);             /* "bert" */
 const char *berth_activation_name(enum berth_activation activation); /* a word of config.json: "gelu" */
 const char *berth_problem_name(enum berth_problem problem);          /* "single_label_classification" */
+const char *berth_stored_name(enum berth_stored stored);             /* "int8", "bf16", "fp32"; PLAIN: "" */
 
 #endif

@@ -87,6 +87,20 @@ static void narrow_double(const unsigned char *data, size_t count, float *out)
     }
 }
 
+/* Steps with a scale a row. */
+static void widen_steps(const struct berth_tensor *tensor, size_t first, size_t count, float *out)
+{
+    const signed char *steps = (const signed char *)tensor->data + first;
+    const size_t k = tensor->shape[1];
+    for (size_t i = 0; i < count;) {
+        const size_t row = (first + i) / k, end = (row + 1) * k - first < count ? (row + 1) * k - first : count;
+        float scale;
+        memcpy(&scale, (const char *)tensor->scales + row * sizeof scale, sizeof scale);
+        for (; i < end; i++)
+            out[i] = (float)steps[i] * scale;
+    }
+}
+
 void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size_t count, float *out)
 {
     if (count == 0)
@@ -104,6 +118,10 @@ void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size
             break;
         case BERTH_DTYPE_F64:
             narrow_double(data, count, out);
+            break;
+        case BERTH_DTYPE_I8:
+            if (tensor->scales)
+                widen_steps(tensor, first, count, out);
             break;
         default:
             break; /* a caller's mistake: see berth_dtype_is_float */

@@ -37,13 +37,16 @@ struct berth_tensor {
     size_t elements; /* product of the shape; 1 for rank 0 */
     const void *data;
     size_t bytes;
+    /* Of a quantised weight (I8, rank 2): float32 [shape[0]], may be unaligned; a number is its step times the
+     * scale of its row. NULL for every other tensor. */
+    const void *scales;
 };
 
 /* Writes "f32[768,3072]" (truncated if it must be; "f32[]" for rank 0). Returns text. */
 char *berth_tensor_describe(const struct berth_tensor *tensor, char *text, size_t size);
 
 /* Converts `count` elements from element `first` on to float32: exactly from F32, F16 and BF16, rounded from
- * F64. For another dtype it writes nothing: check berth_dtype_is_float first. */
+ * F64 and from steps with scales. For another dtype it writes nothing: check berth_dtype_is_float first. */
 void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size_t count, float *out);
 
 #endif

@@ -266,6 +266,16 @@ size_t berth_gemm_f32_packed(const struct berth_kernels *kernels, size_t n, size
  * k in bf16. Saturates at SIZE_MAX / 4. */
 size_t berth_gemm_tiled_packed(size_t n, size_t row_bytes);
 
+/* Weights that are stored as int8 steps, rows of k of them with a float32 scale each (maybe unaligned): rows
+ * [n0, n0 + count) of w[N,K] into their place in `packed` as pack_s8 lays it, their scales and offsets beside it; n0
+ * is a multiple of 16, and what fills the last panel up is zero. False when a step is -128, which no kernel takes. */
+bool berth_s8_pack_steps(int8_t *packed, float *scale, int32_t *offset, const int8_t *steps, const void *scales,
+                         size_t n0, size_t count, size_t k);
+/* Back: steps[n, k] of a packed matrix. */
+void berth_s8_unpack_steps(int8_t *steps, const int8_t *packed, size_t n, size_t k);
+/* Rows [row, row + m) of a tiled matrix from steps[m, n], as quantize_s8 leaves them. False as above. */
+bool berth_s8_tile_steps(uint8_t *tiled, const int8_t *steps, size_t row, size_t m, size_t n);
+
 /* Runs each kernel of the table on small fixed problems against the plain C reference, in well below 5 ms;
  * returns the name of the first that is wrong ("gemm_f32"), NULL when all are right, "memory" when there
  * was none for the test. */

@@ -2,6 +2,7 @@
  * makes each tensor's name from the family's table, and finds or invents the tensor. */
 #include "model/encoder.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "model/presets.h"
 #include "model/random.h"
 
-enum { NAME_SIZE = 96, TENSORS_PER_LAYER = 16, TENSORS_OUTSIDE = 16 };
+enum { NAME_SIZE = 96, STEM_SIZE = 80, TENSORS_PER_LAYER = 16, TENSORS_OUTSIDE = 16 };
 
 /* The walk. After the first failure `status` is set and the rest does nothing. */
 struct binder {
@@ -22,6 +23,7 @@ struct binder {
     const char *prefix;      /* the family's, or "" */
     char (*made)[NAME_SIZE]; /* names of a random model; NULL when tensors are looked up */
     size_t made_count;
+    size_t kept_count; /* modules met that quantization_config keeps */
     enum berth_status status;
     struct berth_error *err;
 };
@@ -58,6 +60,80 @@ static void refuse_tensor(struct binder *b, const struct berth_tensor *found,
                                b->model, where, have);
 }
 
+/* --- quantised weights ---------------------------------------------------------------------------- */
+
+/* What quantization_config says of the module; PLAIN when nothing is quantised. */
+static enum berth_stored stored_as(struct binder *b, const char *module)
+{
+    const struct berth_storage *storage = &b->encoder->config.storage;
+    for (size_t i = 0; i < storage->kept_count; i++)
+        if (strcmp(storage->kept[i].module, module) == 0) {
+            b->kept_count++;
+            return storage->kept[i].stored;
+        }
+    return storage->stored;
+}
+
+static void refuse_stored(struct binder *b, const struct berth_tensor *found, enum berth_stored stored)
+{
+    char where[256], have[160];
+    berth_tensor_describe(found, have, sizeof have);
+    berth_encoder_locate(b->encoder, found, where, sizeof where);
+    b->status = berth_fail(b->err, BERTH_FORMAT, "%s: %s is %s, but quantization_config of config.json says %s",
+                           b->model, where, have, berth_stored_name(stored));
+}
+
+/* The steps' scales, which a product turns into factors: finite, not negative, and 127 steps finite too. */
+static void bind_scales(struct binder *b, struct berth_tensor *weight)
+{
+    char name[2 * NAME_SIZE];
+    snprintf(name, sizeof name, "%s_scale", weight->name);
+    const struct berth_tensor *scales = berth_checkpoint_find(b->encoder->checkpoint, name);
+    if (!scales) {
+        b->status = berth_fail(b->err, BERTH_FORMAT, "%s: the weights lack tensor '%s' (f32[%zu]) of quantised '%s'",
+                               b->model, name, weight->shape[0], weight->name);
+        return;
+    }
+    const struct berth_tensor wanted = {.dtype = BERTH_DTYPE_F32, .rank = 1, .shape = {weight->shape[0]}};
+    if (!same_shape(scales, &wanted) || scales->dtype != BERTH_DTYPE_F32) {
+        refuse_tensor(b, scales, &wanted);
+        return;
+    }
+    for (size_t i = 0; i < scales->elements; i++) {
+        float scale;
+        berth_tensor_read_f32(scales, i, 1, &scale);
+        if (!(scale >= 0 && isfinite(scale * 127))) {
+            b->status = berth_fail(b->err, BERTH_FORMAT, "%s: tensor '%s' holds %g, which is no scale of int8 steps",
+                                   b->model, name, (double)scale);
+            return;
+        }
+    }
+    weight->scales = scales->data;
+}
+
+/* The weight of a product, or the word embedding, which are what is quantised: `module` is its stem. */
+static void bind_stored(struct binder *b, struct berth_tensor *weight, const char *module, enum berth_stored *keep)
+{
+    if (b->status != BERTH_OK || b->made)
+        return;
+    const enum berth_stored stored = stored_as(b, module);
+    const bool fits = stored == BERTH_STORED_INT8   ? weight->dtype == BERTH_DTYPE_I8
+                      : stored == BERTH_STORED_BF16 ? weight->dtype == BERTH_DTYPE_BF16
+                                                    : is_float(weight->dtype);
+    if (!fits)
+        refuse_stored(b, weight, stored);
+    else if (stored == BERTH_STORED_INT8)
+        bind_scales(b, weight);
+    *keep = stored;
+}
+
+/* Whether an int8 tensor may stand under this name at all. */
+static bool may_be_steps(const struct binder *b, const struct berth_tensor *found)
+{
+    return found->dtype == BERTH_DTYPE_I8 && found->rank == 2 &&
+           b->encoder->config.storage.stored == BERTH_STORED_INT8;
+}
+
 /* Binds "STEM.SUFFIX" (or "STEM.OTHER" of older files, when not NULL) of shape [rows, columns], or [rows]
  * when columns is 0. */
 static void bind_tensor(struct binder *b, struct berth_tensor *out, const char *stem, const char *suffix,
@@ -92,7 +168,7 @@ static void bind_tensor(struct binder *b, struct berth_tensor *out, const char *
                                    name, berth_tensor_describe(&wanted, want, sizeof want));
             return;
         }
-        if (!same_shape(found, &wanted) || !is_float(found->dtype)) {
+        if (!same_shape(found, &wanted) || !(is_float(found->dtype) || may_be_steps(b, found))) {
             refuse_tensor(b, found, &wanted);
             return;
         }
@@ -107,31 +183,58 @@ static void bind_tensor(struct binder *b, struct berth_tensor *out, const char *
 static const char *make_stem(const struct binder *b, char *text, const char *stem, long layer)
 {
     if (layer >= 0)
-        snprintf(text, NAME_SIZE, "%s%s%ld.%s", b->prefix, b->names->layer, layer, stem);
+        snprintf(text, STEM_SIZE, "%s%s%ld.%s", b->prefix, b->names->layer, layer, stem);
     else
-        snprintf(text, NAME_SIZE, "%s%s", b->prefix, stem);
+        snprintf(text, STEM_SIZE, "%s%s", b->prefix, stem);
     return text;
+}
+
+/* A tensor that is never quantised. */
+static void bind_exact(struct binder *b, struct berth_tensor *out, const char *stem, const char *suffix,
+                       const char *other, size_t rows, size_t columns)
+{
+    bind_tensor(b, out, stem, suffix, other, rows, columns);
+    if (b->status == BERTH_OK && out->dtype == BERTH_DTYPE_I8)
+        refuse_tensor(b, out, out);
 }
 
 static void bind_table(struct binder *b, struct berth_tensor *out, const char *stem, size_t rows,
                        size_t columns)
 {
-    char text[NAME_SIZE];
-    bind_tensor(b, out, make_stem(b, text, stem, -1), "weight", NULL, rows, columns);
+    char text[STEM_SIZE];
+    bind_exact(b, out, make_stem(b, text, stem, -1), "weight", NULL, rows, columns);
 }
 
 static void bind_linear(struct binder *b, struct berth_linear *out, const char *stem, long layer, size_t n,
                         size_t k)
 {
-    char text[NAME_SIZE];
+    char text[STEM_SIZE];
     make_stem(b, text, stem, layer);
     bind_tensor(b, &out->weight, text, "weight", NULL, n, k);
-    bind_tensor(b, &out->bias, text, "bias", NULL, n, 0);
+    bind_stored(b, &out->weight, text, &out->keep);
+    bind_exact(b, &out->bias, text, "bias", NULL, n, 0);
+}
+
+/* The classifier, whose few rows stay as they are. */
+static void bind_classifier(struct binder *b, struct berth_linear *out, const char *stem, size_t n, size_t k)
+{
+    char text[STEM_SIZE];
+    make_stem(b, text, stem, -1);
+    bind_exact(b, &out->weight, text, "weight", NULL, n, k);
+    bind_exact(b, &out->bias, text, "bias", NULL, n, 0);
+}
+
+static void bind_words(struct binder *b, struct berth_tensor *out, const char *stem, size_t rows, size_t columns)
+{
+    char text[STEM_SIZE];
+    make_stem(b, text, stem, -1);
+    bind_tensor(b, out, text, "weight", NULL, rows, columns);
+    bind_stored(b, out, text, &b->encoder->word_keep);
 }
 
 static void bind_norm(struct binder *b, struct berth_norm *out, const char *stem, long layer, size_t n)
 {
-    char text[NAME_SIZE];
+    char text[STEM_SIZE];
     make_stem(b, text, stem, layer);
     bind_tensor(b, &out->gamma, text, "weight", "gamma", n, 0);
     bind_tensor(b, &out->beta, text, "bias", "beta", n, 0);
@@ -144,6 +247,11 @@ static void bind_layer(struct binder *b, struct berth_layer *out, long layer)
     bind_linear(b, &out->query, names->query, layer, c, c);
     bind_linear(b, &out->key, names->key, layer, c, c);
     bind_linear(b, &out->value, names->value, layer, c, c);
+    if (b->status == BERTH_OK && (out->key.keep != out->query.keep || out->value.keep != out->query.keep))
+        b->status = berth_fail(b->err, BERTH_UNSUPPORTED,
+                               "%s: quantization_config keeps query, key and value of layer %ld in different "
+                               "precisions; they are one product",
+                               b->model, layer);
     bind_linear(b, &out->attention_out, names->attention_out, layer, c, c);
     bind_norm(b, &out->attention_norm, names->attention_norm, layer, c);
     bind_linear(b, &out->ffn_in, names->ffn_in, layer, f, c);
@@ -157,7 +265,7 @@ static void bind_encoder(struct binder *b)
     const struct berth_config *config = &encoder->config;
     const struct berth_family_names *names = b->names;
     size_t e = config->embedding_size;
-    bind_table(b, &encoder->word_embedding, names->word_embedding, config->vocab_size, e);
+    bind_words(b, &encoder->word_embedding, names->word_embedding, config->vocab_size, e);
     bind_table(b, &encoder->position_embedding, names->position_embedding, config->max_positions, e);
     if (names->type_embedding)
         bind_table(b, &encoder->type_embedding, names->type_embedding, config->type_vocab_size, e);
@@ -196,10 +304,33 @@ static void bind_head(struct binder *b)
     }
     if (head) {
         b->prefix = "";
-        bind_linear(b, &encoder->classifier, names->classifier, -1, config->labels, config->hidden_size);
+        bind_classifier(b, &encoder->classifier, names->classifier, config->labels, config->hidden_size);
         encoder->has_head = b->status == BERTH_OK;
     }
     b->prefix = encoder_prefix;
+}
+
+/* Every module that is said to be kept is one of this model's. */
+static void check_kept(struct binder *b)
+{
+    const struct berth_storage *storage = &b->encoder->config.storage;
+    if (b->status != BERTH_OK || b->kept_count == storage->kept_count)
+        return;
+    struct berth_encoder *encoder = b->encoder;
+    for (size_t i = 0; i < storage->kept_count && b->status == BERTH_OK; i++) {
+        char name[NAME_SIZE + 64];
+        snprintf(name, sizeof name, "%.150s.weight", storage->kept[i].module);
+        const struct berth_tensor *found = berth_checkpoint_find(encoder->checkpoint, name);
+        if (!found)
+            b->status = berth_fail(b->err, BERTH_FORMAT,
+                                   "%s: quantization_config keeps '%s', of which the weights have no tensor", b->model,
+                                   storage->kept[i].module);
+    }
+    if (b->status == BERTH_OK)
+        b->status = berth_fail(b->err, BERTH_FORMAT,
+                               "%s: quantization_config keeps %zu modules, of which only %zu are products of this "
+                               "model or its word embedding",
+                               b->model, storage->kept_count, b->kept_count);
 }
 
 /* --- whole encoders ------------------------------------------------------------------------------- */
@@ -289,6 +420,7 @@ enum berth_status berth_encoder_bind(struct berth_config *config, struct berth_c
     BERTH_TRY(choose_prefix(&b));
     bind_encoder(&b);
     bind_head(&b);
+    check_kept(&b);
     BERTH_TRY(b.status);
     *out = encoder;
     return BERTH_OK;
@@ -364,6 +496,7 @@ void berth_encoder_free(struct berth_encoder *encoder)
     berth_free(encoder->layers);
     berth_free(encoder->names);
     berth_free(encoder->memory);
+    berth_free(encoder->quantized);
     berth_free(encoder);
 }
 
@@ -383,11 +516,31 @@ void berth_encoder_forget(const struct berth_encoder *encoder, const struct bert
                                 berth_checkpoint_find(encoder->checkpoint, tensor->name));
 }
 
+/* Steps and scales become float32. */
+static enum berth_status widen_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
+{
+    struct berth_tensor *word = &encoder->word_embedding;
+    size_t bytes;
+    float *rows = berth_mul(word->elements, sizeof *rows, &bytes) ? berth_aligned(bytes) : NULL;
+    if (!rows)
+        return berth_fail_memory(err, "the word embedding", word->elements * sizeof *rows);
+    berth_encoder_read(encoder, word, 0, word->elements, rows);
+    berth_encoder_forget(encoder, word);
+    encoder->memory = rows;
+    word->data = rows;
+    word->bytes = bytes;
+    word->dtype = BERTH_DTYPE_F32;
+    word->scales = NULL;
+    return BERTH_OK;
+}
+
 /* The word embedding into memory of the encoder's own; the stored copy leaves memory as the new one comes. */
 static enum berth_status keep_word_embedding(struct berth_encoder *encoder, struct berth_error *err)
 {
     enum { CHUNK = 8 << 20 };
     struct berth_tensor *word = &encoder->word_embedding;
+    if (word->scales)
+        return widen_word_embedding(encoder, err);
     unsigned char *rows = berth_aligned(word->bytes);
     if (!rows)
         return berth_fail_memory(err, "the word embedding", word->bytes);
@@ -419,6 +572,8 @@ enum berth_status berth_encoder_settle(struct berth_encoder *encoder, bool keep_
         encoder->word_embedding.name = "word embedding"; /* the checkpoint's own goes with it */
     berth_checkpoint_close(encoder->checkpoint);
     encoder->checkpoint = NULL;
+    berth_free(encoder->quantized);
+    encoder->quantized = NULL;
     return BERTH_OK;
 }
 

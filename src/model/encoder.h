@@ -19,12 +19,15 @@
 #include "formats/hf_config.h"
 #include "formats/tensor.h"
 
-/* Weights are views (F32, F16 or BF16) on the checkpoint or on memory the encoder owns; absent: elements ==
+/* Weights are views (F32, F16, BF16, or I8 with scales) on the checkpoint or on memory the encoder owns; absent: elements ==
  * 0. The weights of a random model are not stored but generated when read (data == NULL), except the word
  * embedding. berth_encoder_read serves all of them. */
 struct berth_linear {
     struct berth_tensor weight; /* [out, in] */
     struct berth_tensor bias;   /* [out] */
+    /* BF16, FP32: a plan in coarser numbers multiplies this weight in these all the same. PLAIN, INT8: as the
+     * plan. Query, key and value of a layer have the same, which is its attention's too. */
+    enum berth_stored keep;
 };
 
 struct berth_norm {
@@ -44,6 +47,7 @@ struct berth_layer {
 struct berth_encoder {
     struct berth_config config;             /* owned */
     struct berth_tensor word_embedding;     /* [V, E] */
+    enum berth_stored word_keep;            /* as a linear's */
     struct berth_tensor position_embedding; /* [P, E] */
     struct berth_tensor type_embedding;     /* [type_vocab_size, E]; absent for DistilBERT */
     struct berth_norm embedding_norm;       /* [E] */
@@ -57,9 +61,12 @@ struct berth_encoder {
     struct berth_checkpoint *checkpoint;    /* owned; NULL for random weights */
     uint64_t seed;                          /* of random weights */
     void *names, *memory; /* owned: tensor names of a random model; the word embedding, settled */
+    void *quantized;      /* owned: weights that were quantised in memory, as long as the views live */
 };
 
-/* Opens config.json and the weights of a model directory. Missing or mis-shaped tensors are refused by name
+/* Opens config.json and the weights of a model directory. Where quantization_config says so, the weights of
+ * products and the word embedding are I8 with float32 scales beside them ("NAME_scale"), or kept finer; anything
+ * else than what it says is refused by the tensor's name. Missing or mis-shaped tensors are refused by name
  * with both shapes; extra ones (pre-training heads, position_ids) are ignored. A checkpoint that has no
  * classifier, and whose configuration claims none, opens with has_head false. */
 enum berth_status berth_encoder_open(const char *directory, struct berth_encoder **encoder,

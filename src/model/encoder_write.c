@@ -10,10 +10,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/hf_storage.h"
 #include "formats/json_load.h"
 #include "model/families.h"
 
-enum { NAME_SIZE = 128, TENSORS_PER_LAYER = 16, TENSORS_OUTSIDE = 16 };
+enum { NAME_SIZE = 128, TENSORS_PER_LAYER = 24, TENSORS_OUTSIDE = 24 };
 
 /* The list being made. After the first failure `status` is set and the rest does nothing. */
 struct list {
@@ -21,7 +22,9 @@ struct list {
     const struct berth_family_names *names;
     struct berth_tensor *tensors; /* [capacity] */
     char (*made)[NAME_SIZE];      /* their names */
-    void **owned;                 /* numbers that were generated, or NULL */
+    void **owned;                 /* numbers that were generated or widened, or NULL */
+    struct berth_storage storage; /* what of the encoder is quantised; kept [capacity] */
+    bool widen;
     size_t count;
     enum berth_status status;
     struct berth_error *err;
@@ -40,7 +43,7 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
         snprintf(name, NAME_SIZE, "%s%s.%s", prefix, stem, suffix);
     list->tensors[at] = *tensor;
     list->tensors[at].name = name;
-    if (tensor->data)
+    if (tensor->data && !(tensor->scales && list->widen))
         return;
     list->owned[at] = berth_malloc(tensor->elements, sizeof(float));
     if (!list->owned[at]) {
@@ -49,12 +52,42 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
     }
     berth_encoder_read(list->encoder, tensor, 0, tensor->elements, list->owned[at]);
     list->tensors[at].data = list->owned[at];
+    list->tensors[at].dtype = BERTH_DTYPE_F32;
+    list->tensors[at].bytes = tensor->elements * sizeof(float);
+}
+
+/* A weight that may be quantised, and what says how: its scales, or its module among those that are kept. */
+static void add_stored(struct list *list, const char *prefix, const char *stem, long layer,
+                       const struct berth_tensor *weight, enum berth_stored keep)
+{
+    const size_t at = list->count;
+    add_tensor(list, prefix, stem, "weight", layer, weight);
+    if (list->status != BERTH_OK || list->count == at || list->widen ||
+        list->encoder->config.storage.stored == BERTH_STORED_PLAIN)
+        return;
+    if (weight->scales) {
+        const struct berth_tensor scales = {.dtype = BERTH_DTYPE_F32,
+                                            .rank = 1,
+                                            .shape = {weight->shape[0]},
+                                            .elements = weight->shape[0],
+                                            .data = weight->scales,
+                                            .bytes = weight->shape[0] * sizeof(float)};
+        add_tensor(list, prefix, stem, "weight_scale", layer, &scales);
+    } else if (keep > list->encoder->config.storage.stored) {
+        struct berth_kept_module *kept = &list->storage.kept[list->storage.kept_count];
+        kept->stored = keep;
+        kept->module = berth_strndup(list->made[at], strlen(list->made[at]) - strlen(".weight"));
+        if (!kept->module)
+            list->status = berth_fail_memory(list->err, stem, strlen(list->made[at]));
+        else
+            list->storage.kept_count++;
+    }
 }
 
 static void add_linear(struct list *list, const char *prefix, const char *stem, long layer,
                        const struct berth_linear *linear)
 {
-    add_tensor(list, prefix, stem, "weight", layer, &linear->weight);
+    add_stored(list, prefix, stem, layer, &linear->weight, linear->keep);
     add_tensor(list, prefix, stem, "bias", layer, &linear->bias);
 }
 
@@ -69,7 +102,7 @@ static void add_all(struct list *list)
     const struct berth_encoder *encoder = list->encoder;
     const struct berth_family_names *names = list->names;
     const char *prefix = names->prefix;
-    add_tensor(list, prefix, names->word_embedding, "weight", -1, &encoder->word_embedding);
+    add_stored(list, prefix, names->word_embedding, -1, &encoder->word_embedding, encoder->word_keep);
     add_tensor(list, prefix, names->position_embedding, "weight", -1, &encoder->position_embedding);
     if (names->type_embedding)
         add_tensor(list, prefix, names->type_embedding, "weight", -1, &encoder->type_embedding);
@@ -88,30 +121,36 @@ static void add_all(struct list *list)
         add_norm(list, names->ffn_norm, (long)i, &layer->ffn_norm);
     }
     add_linear(list, names->pooler_in_encoder ? prefix : "", names->pooler, -1, &encoder->pooler);
-    add_linear(list, "", names->classifier, -1, &encoder->classifier);
+    add_tensor(list, "", names->classifier, "weight", -1, &encoder->classifier.weight);
+    add_tensor(list, "", names->classifier, "bias", -1, &encoder->classifier.bias);
 }
 
-static enum berth_status write_weights(const struct berth_encoder *encoder, const char *path,
-                                       struct berth_error *err)
+static void clear_list(struct list *list)
 {
-    static const char *const metadata[] = {"format", "pt", NULL};
+    for (size_t i = 0; list->owned && i < list->count; i++)
+        berth_free(list->owned[i]);
+    berth_free(list->tensors);
+    berth_free(list->made);
+    berth_free(list->owned);
+    berth_storage_clear(&list->storage);
+}
+
+/* Every tensor of the encoder, and what is quantised of it. */
+static enum berth_status make_list(struct list *list, struct berth_error *err)
+{
+    const struct berth_encoder *encoder = list->encoder;
     size_t capacity = encoder->config.layers * TENSORS_PER_LAYER + TENSORS_OUTSIDE;
-    struct list list = {.encoder = encoder, .names = berth_family_names(encoder->config.family), .err = err};
-    list.tensors = berth_calloc(capacity, sizeof *list.tensors);
-    list.made = berth_calloc(capacity, sizeof *list.made);
-    list.owned = berth_calloc(capacity, sizeof *list.owned);
-    if (!list.tensors || !list.made || !list.owned)
-        list.status = berth_fail_memory(err, path, capacity * sizeof *list.tensors);
-    else
-        add_all(&list);
-    if (list.status == BERTH_OK)
-        list.status = berth_safetensors_write(path, list.tensors, list.count, metadata, err);
-    for (size_t i = 0; list.owned && i < list.count; i++)
-        berth_free(list.owned[i]);
-    berth_free(list.tensors);
-    berth_free(list.made);
-    berth_free(list.owned);
-    return list.status;
+    list->err = err;
+    list->names = berth_family_names(encoder->config.family);
+    list->storage.stored = list->widen ? BERTH_STORED_PLAIN : encoder->config.storage.stored;
+    list->tensors = berth_calloc(capacity, sizeof *list->tensors);
+    list->made = berth_calloc(capacity, sizeof *list->made);
+    list->owned = berth_calloc(capacity, sizeof *list->owned);
+    list->storage.kept = berth_calloc(capacity, sizeof *list->storage.kept);
+    if (!list->tensors || !list->made || !list->owned || !list->storage.kept)
+        return berth_fail_memory(err, "the list of weights", capacity * sizeof *list->tensors);
+    add_all(list);
+    return list->status;
 }
 
 /* --- config.json ---------------------------------------------------------------------------------- */
@@ -175,8 +214,8 @@ static void set_bert(struct object *object, const struct berth_config *config)
         set_number(object, "embedding_size", config->embedding_size);
 }
 
-static enum berth_status write_config(const struct berth_config *config, const char *path,
-                                      struct berth_error *err)
+static enum berth_status write_config(const struct berth_config *config, const struct berth_storage *storage,
+                                      const char *path, struct berth_error *err)
 {
     struct object object = {.json = json_object()};
     set(&object, "architectures", json_pack("[s]", config->architecture));
@@ -190,6 +229,8 @@ static enum berth_status write_config(const struct berth_config *config, const c
     else
         set_bert(&object, config);
     set_labels(&object, config);
+    if (storage->stored != BERTH_STORED_PLAIN)
+        set(&object, "quantization_config", berth_storage_json(storage));
     char *text = object.failed ? NULL : berth_json_dump(object.json, JSON_INDENT(2));
     json_decref(object.json);
     if (!text)
@@ -204,15 +245,20 @@ static enum berth_status write_config(const struct berth_config *config, const c
     return status;
 }
 
-enum berth_status berth_encoder_write(const struct berth_encoder *encoder, const char *directory,
+enum berth_status berth_encoder_write(const struct berth_encoder *encoder, bool widen, const char *directory,
                                       struct berth_error *err)
 {
+    static const char *const metadata[] = {"format", "pt", NULL};
+    struct list list = {.encoder = encoder, .widen = widen};
     char *weights = berth_path_join(directory, "model.safetensors"),
          *config = berth_path_join(directory, "config.json");
     enum berth_status status =
-        weights && config ? write_weights(encoder, weights, err) : berth_fail_memory(err, directory, 0);
+        weights && config ? make_list(&list, err) : berth_fail_memory(err, directory, 0);
     if (status == BERTH_OK)
-        status = write_config(&encoder->config, config, err);
+        status = berth_safetensors_write(weights, list.tensors, list.count, metadata, err);
+    if (status == BERTH_OK)
+        status = write_config(&encoder->config, &list.storage, config, err);
+    clear_list(&list);
     berth_free(weights);
     berth_free(config);
     return status;

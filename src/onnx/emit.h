@@ -83,6 +83,9 @@ struct emit_quantized berth_emit_quantize(struct emit *x, const char *input);
 /* Says what the next products' input ranges over: static quantisation alone asks. */
 void berth_emit_set_range(struct emit *x, const struct berth_onnx_range *range);
 
+/* True when the layer is not quantised: nothing is, or a quantised checkpoint keeps it finer. */
+bool berth_emit_is_exact(const struct emit *x, const struct berth_linear *linear);
+
 /* x . weight^T over [B, T, in], quantised when the options say so; several linear layers of one input may be
  * merged. With bias: linear. */
 struct emit_name berth_emit_product(struct emit *x, const char *label, const char *input,

@@ -58,7 +58,7 @@ static struct emit_name emit_attention(struct emit *x, const struct berth_layer 
     struct berth_onnx_shape shape = berth_emit_rows(x->encoder->config.hidden_size);
     struct emit_name add = berth_emit_weights(x, "qkv/bias", EMIT_AS_IS, bias, 3);
     const struct berth_onnx_attribute heads[] = {EMIT_INT("num_heads", (int64_t)x->encoder->config.heads)};
-    if (x->options->quantization == BERTH_ONNX_UNQUANTIZED) {
+    if (berth_emit_is_exact(x, &layer->query)) {
         struct emit_name numbers = berth_emit_weights(x, "qkv/weight", EMIT_TRANSPOSED, weight, 3);
         return berth_emit_node(x, "Attention", domain, "Attention",
                                EMIT_INPUTS(input, numbers.text, add.text, mask), heads, 1, &shape);

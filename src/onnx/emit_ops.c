@@ -207,6 +207,12 @@ static struct emit_name multiply_rounded(struct emit *x, const char *label, cons
     return berth_emit_simple(x, "MatMul", sub_label(label, "MatMul").text, from.text, rounded.text, shape);
 }
 
+bool berth_emit_is_exact(const struct emit *x, const struct berth_linear *linear)
+{
+    return x->options->quantization == BERTH_ONNX_UNQUANTIZED || linear->keep == BERTH_STORED_BF16 ||
+           linear->keep == BERTH_STORED_FP32;
+}
+
 struct emit_name berth_emit_product(struct emit *x, const char *label, const char *input,
                                     const struct berth_linear *const *linear, size_t count)
 {
@@ -217,9 +223,10 @@ struct emit_name berth_emit_product(struct emit *x, const char *label, const cha
         out += linear[i]->bias.elements;
     }
     struct berth_onnx_shape shape = berth_emit_rows(out);
-    if (x->options->quantization == BERTH_ONNX_DYNAMIC)
+    const bool exact = berth_emit_is_exact(x, linear[0]);
+    if (!exact && x->options->quantization == BERTH_ONNX_DYNAMIC)
         return multiply_quantized(x, label, input, weight, count, shape);
-    if (x->options->quantization == BERTH_ONNX_STATIC)
+    if (!exact)
         return multiply_rounded(x, label, input, weight, count, shape);
     struct emit_name numbers =
         berth_emit_weights(x, sub_label(label, "weight").text, EMIT_TRANSPOSED, weight, count);

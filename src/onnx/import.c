@@ -305,11 +305,24 @@ static const char *import_head(struct import *im)
     return value;
 }
 
+/* One side of the sum that a norm takes, as a linear layer, its bias perhaps in the norm. */
+static bool match_side(struct match *m, const struct match_norm *norm, const char *side, struct match_linear *linear)
+{
+    if (!norm->bias.data)
+        return berth_match_linear(m, side, linear);
+    if (!berth_match_product(m, side, linear))
+        return false;
+    linear->bias = norm->bias;
+    return true;
+}
+
 /* The value that LayerNorm(linear(...) + residual) was made from: *linear with its bias, and *residual. */
 static bool match_sum(struct match *m, const struct match_norm *norm, struct match_linear *linear,
                       const char **residual)
 {
     const char *side[2] = {norm->a, norm->b};
+    struct match_linear other;
+    struct match_norm embeddings;
     if (norm->input) {
         const Onnx__NodeProto *node = berth_match_maker(m, norm->input).node;
         if (!berth_match_is(node, "Add"))
@@ -317,17 +330,16 @@ static bool match_sum(struct match *m, const struct match_norm *norm, struct mat
         side[0] = berth_match_input(node, 0);
         side[1] = berth_match_input(node, 1);
     }
-    for (size_t i = 0; i < 2; i++) {
-        bool found = norm->bias.data ? berth_match_product(m, side[i], linear)
-                                     : berth_match_linear(m, side[i], linear);
-        if (found) {
-            if (norm->bias.data)
-                linear->bias = norm->bias;
-            *residual = berth_match_strip(m, side[1 - i]);
-            return true;
-        }
+    size_t i = match_side(m, norm, side[0], linear) ? 0 : 1;
+    if (i == 1 && !match_side(m, norm, side[1], linear))
+        return false;
+    /* Both are linear where the first layer's input is projected embeddings: those come from a norm. */
+    if (i == 0 && berth_match_norm(m, linear->input, &embeddings) && match_side(m, norm, side[1], &other)) {
+        *linear = other;
+        i = 1;
     }
-    return false;
+    *residual = berth_match_strip(m, side[1 - i]);
+    return true;
 }
 
 /* LayerNorm(linear(inner) + residual); returns false after refusing. */
@@ -566,6 +578,7 @@ static enum berth_status import_file(struct berth_onnx_file *file, struct berth_
     BERTH_TRY(import_graph(file, config, checkpoint, err));
     BERTH_TRY(berth_checkpoint_finish(checkpoint, err));
     berth_onnx_close(file);
+    berth_storage_clear(&config->storage); /* of the checkpoint beside it: the graph has its own numbers */
     status = berth_encoder_bind(config, checkpoint, name, encoder, err);
     berth_free(name);
     return status;

@@ -84,7 +84,7 @@ static enum berth_status convert_to_safetensors(const char *model, const struct 
 {
     if (options->optimize || options->check || options->opset)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, options->options.vocab, options->output, err);
+    return berth_model_write(model, encoder, true, options->options.vocab, options->output, err);
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,

@@ -117,7 +117,7 @@ static bool plan_text(struct berth_buffer *out, const struct berth_plan *plan, s
         total.activation_bytes += cost.activation_bytes;
         total.operations += cost.operations;
         done = plan_line(out, step->name, cost.kernel, kind_shape(plan, step, shape, sizeof shape),
-                         berth_step_epilogue(plan, step, epilogue, sizeof epilogue), &cost);
+                         berth_step_epilogue(step, epilogue, sizeof epilogue), &cost);
     }
     return done && plan_line(out, "total", "", "", "", &total) &&
            berth_buffer_format(out, "workspace for %zu tokens at a time: %.1f MB\n", length,
@@ -164,7 +164,7 @@ static json_t *plan_json(const struct berth_plan *plan, size_t length)
         struct berth_step_cost cost = berth_step_cost(plan, step, 1, length);
         json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "step", step->name, "kernel",
                                 cost.kernel, "shape", kind_shape(plan, step, shape, sizeof shape), "then",
-                                berth_step_epilogue(plan, step, epilogue, sizeof epilogue), "weight_bytes",
+                                berth_step_epilogue(step, epilogue, sizeof epilogue), "weight_bytes",
                                 (json_int_t)cost.weight_bytes, "activation_bytes",
                                 (json_int_t)cost.activation_bytes, "operations", (json_int_t)cost.operations);
         if (json_array_append_new(steps, row) != 0) {

@@ -75,29 +75,56 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
                       name);
 }
 
-/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. */
-static void choose_precision(struct berth_model *model, const struct berth_options *options)
+/* The default: fp32, or what the checkpoint was quantised to. ONNX Runtime has no bf16. */
+static void choose_default(struct berth_model *model, enum berth_stored stored, bool native)
 {
-    static const char *const extents[] = {
-        [BERTH_PRECISION_FP32] = "",
-        [BERTH_PRECISION_BF16] = "; products and word embedding, the classifier in fp32",
-        [BERTH_PRECISION_INT8] = "; products, attention and word embedding, the classifier in fp32",
-    };
+    bool own = stored == BERTH_STORED_INT8 || (stored == BERTH_STORED_BF16 && native);
+    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+             own ? "the checkpoint's own" : "the default");
+    model->precision = !own                          ? BERTH_PRECISION_FP32
+                       : stored == BERTH_STORED_INT8 ? BERTH_PRECISION_INT8
+                                                     : BERTH_PRECISION_BF16;
+}
+
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. `stored`
+ * is what the checkpoint's weights are. */
+static void choose_precision(struct berth_model *model, const struct berth_options *options,
+                             enum berth_stored stored)
+{
     bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
-    const char *reason = "asked for";
-    if (model->precision == BERTH_PRECISION_AUTO) {
-        reason = hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16";
+    snprintf(model->precision_reason, sizeof model->precision_reason, "asked for");
+    if (options->precision == BERTH_PRECISION_AUTO) {
+        snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
+                 hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16");
         model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
-    } else if (model->precision == BERTH_PRECISION_DEFAULT) {
-        reason = "the default";
-        model->precision = BERTH_PRECISION_FP32;
-    } else if (model->precision == BERTH_PRECISION_BF16 && !hardware) {
+    } else if (options->precision == BERTH_PRECISION_DEFAULT) {
+        choose_default(model, stored, options->runtime != BERTH_RUNTIME_ONNXRUNTIME);
+    }
+    if (model->precision == BERTH_PRECISION_BF16 && options->precision != BERTH_PRECISION_AUTO && !hardware)
         remark(model, options,
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
-    }
-    snprintf(model->precision_reason, sizeof model->precision_reason, "%s%s", reason,
-             extents[model->precision]);
+    if (stored != BERTH_STORED_PLAIN && model->precision == BERTH_PRECISION_FP32)
+        remark(model, options, "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
+               berth_stored_name(stored));
+    if (stored == BERTH_STORED_INT8 && model->precision == BERTH_PRECISION_BF16)
+        remark(model, options, "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
+}
+
+/* Says what of the model is in the precision, now that its plan is there. */
+static void describe_precision(struct berth_model *model)
+{
+    size_t used = strlen(model->precision_reason), kept, products;
+    if (model->precision == BERTH_PRECISION_FP32)
+        return;
+    berth_plan_kept(model->plan, &kept, &products);
+    if (kept > 0)
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; %zu of %zu products are kept finer, the classifier is in fp32", kept, products);
+    else
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; products%s and word embedding, the classifier in fp32",
+                 model->precision == BERTH_PRECISION_INT8 ? ", attention" : "");
 }
 
 static enum berth_number number_of(enum berth_precision precision)
@@ -128,7 +155,6 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
         }
     }
     model->kernels = berth_kernels_select(level);
-    choose_precision(model, options);
     const char *wrong = berth_kernels_self_test(model->kernels);
     if (wrong && strcmp(wrong, "memory") == 0)
         return berth_fail(err, BERTH_NO_MEMORY, "out of memory for the self test of the kernels");
@@ -186,20 +212,27 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     return status;
 }
 
-static enum berth_status open_plan(struct berth_model *model, struct berth_error *err)
+/* Takes the encoder; NULL: that of the model's name. */
+static enum berth_status open_plan(struct berth_model *model, struct berth_encoder *encoder,
+                                   const struct berth_options *options, struct berth_error *err)
 {
-    struct berth_encoder *encoder = NULL;
     struct berth_team *team = NULL;
-    enum berth_status status;
-    BERTH_TRY(berth_team_new(model->threads, &team, err));
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    enum berth_status status = berth_team_new(model->threads, &team, err);
+    if (status != BERTH_OK) {
+        berth_encoder_free(encoder);
+        return status;
+    }
+    if (!encoder)
+        BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    choose_precision(model, options, encoder->config.storage.stored);
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
         .l2 = model->cpu.l2,
     };
     model->parameters = encoder->parameters;
     model->has_head = encoder->has_head;
-    status = berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err);
+    BERTH_TRY(berth_plan_new(encoder, model->kernels, &wanted, team, &model->plan, err));
+    describe_precision(model);
 fail:
     berth_team_free(team);
     return status;
@@ -222,15 +255,13 @@ static enum berth_status choose_optimization(struct berth_model *model, const st
 static enum berth_status open_other(struct berth_model *model, const struct berth_options *options,
                                     struct berth_error *err)
 {
-    bool quantized = model->precision == BERTH_PRECISION_INT8;
     struct berth_encoder *encoder = NULL;
     enum berth_status status;
-    snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
-             berth_source_is_onnx(model->name) ? "whatever the file has; ONNX Runtime runs it as it is"
-             : quantized ? "asked for; linear layers of the encoder, quantised dynamically by ONNX Runtime"
-                         : "the default");
     BERTH_TRY(choose_optimization(model, options, err));
     if (berth_source_is_onnx(model->name)) {
+        model->precision = BERTH_PRECISION_FP32;
+        snprintf(model->precision_reason, sizeof model->precision_reason,
+                 "whatever the file has; ONNX Runtime runs it as it is");
         if (options->precision != BERTH_PRECISION_DEFAULT)
             return berth_fail(err, BERTH_INVALID_ARGUMENT,
                               "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
@@ -246,6 +277,13 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
                    : status;
     }
     BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    choose_precision(model, options, encoder->config.storage.stored);
+    bool quantized = model->precision == BERTH_PRECISION_INT8;
+    if (quantized) {
+        size_t used = strlen(model->precision_reason);
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; linear layers of the encoder, quantised dynamically by ONNX Runtime");
+    }
     BERTH_TRY(berth_ort_model_new(options->ort_library, NULL, encoder, quantized, model->optimization,
                                   &model->other, err));
     model->parameters = encoder->parameters;
@@ -360,42 +398,51 @@ static void fill_info(struct berth_model *model)
     };
 }
 
-enum berth_status berth_model_open(const char *name, const struct berth_options *options,
-                                   struct berth_model **out, struct berth_error *err)
+/* Everything between the name and the facts. */
+static enum berth_status open_parts(struct berth_model *model, struct berth_encoder *encoder,
+                                    const struct berth_options *options, struct berth_error *err)
 {
-    static const struct berth_options defaults;
-    struct berth_error unwanted;
-    *out = NULL;
-    if (!options)
-        options = &defaults;
-    if (!err)
-        err = &unwanted; /* some failures are quoted in remarks */
-    if (!name || !*name)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "no model is named; give a directory or random:PRESET");
-    struct berth_model *model = berth_calloc(1, sizeof *model);
-    if (!model)
-        return berth_fail_memory(err, "a model", sizeof *model);
     enum berth_status status;
-    model->name = berth_strdup(name);
-    if (!model->name) {
-        status = berth_fail_memory(err, "a model", strlen(name));
-        goto fail;
-    }
     size_t allowed = berth_cpu_allowed(model->threads_reason, sizeof model->threads_reason);
     if (options->threads > 0)
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
-    BERTH_TRY(check_form(name, err));
+    BERTH_TRY(check_form(model->name, err));
     BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
-    if (options->tokenizer_only)
+    if (options->tokenizer_only) {
         BERTH_TRY(read_config_if_any(model, options, err));
-    else
-        BERTH_TRY(options->runtime == BERTH_RUNTIME_ONNXRUNTIME ? open_other(model, options, err)
-                                                                : open_plan(model, err));
+        choose_precision(model, options, model->config.storage.stored);
+    } else if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME) {
+        BERTH_TRY(open_other(model, options, err));
+    } else {
+        struct berth_encoder *given = encoder;
+        encoder = NULL;
+        BERTH_TRY(open_plan(model, given, options, err));
+    }
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
+fail:
+    berth_encoder_free(encoder); /* not reached */
+    return status;
+}
+
+enum berth_status berth_model_open_encoder(const char *name, struct berth_encoder *encoder,
+                                           const struct berth_options *options, struct berth_model **out,
+                                           struct berth_error *err)
+{
+    struct berth_model *model = berth_calloc(1, sizeof *model);
+    *out = NULL;
+    if (!model || !(model->name = berth_strdup(name))) {
+        berth_free(model);
+        berth_encoder_free(encoder);
+        return berth_fail_memory(err, "a model", sizeof *model);
+    }
+    enum berth_status status = open_parts(model, encoder, options, err);
+    if (status != BERTH_OK) {
+        berth_model_free(model);
+        return status;
+    }
     const struct berth_config *config = berth_model_config(model);
     for (size_t i = 0; i < config->unrecognised_count; i++)
         remark(model, options, "config.json: field '%s' is not known to berth and was not used",
@@ -403,9 +450,20 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
     fill_info(model);
     *out = model;
     return BERTH_OK;
-fail:
-    berth_model_free(model);
-    return status;
+}
+
+enum berth_status berth_model_open(const char *name, const struct berth_options *options,
+                                   struct berth_model **out, struct berth_error *err)
+{
+    static const struct berth_options defaults;
+    struct berth_error unwanted;
+    *out = NULL;
+    if (!err)
+        err = &unwanted; /* some failures are quoted in remarks */
+    if (!name || !*name)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "no model is named; give a directory or random:PRESET");
+    return berth_model_open_encoder(name, NULL, options ? options : &defaults, out, err);
 }
 
 void berth_model_free(struct berth_model *model)

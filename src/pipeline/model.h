@@ -18,7 +18,7 @@ struct berth_model {
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
     enum berth_precision precision; /* in force */
-    char precision_reason[120];
+    char precision_reason[160];
     struct berth_tokenizer *tokenizer;
     struct berth_plan *plan;       /* NULL: opened to tokenise only, or for another runtime */
     struct berth_ort_model *other; /* ONNX Runtime's, when that is the runtime */
@@ -36,6 +36,12 @@ struct berth_model {
 
 /* Configuration of the model: the plan's, or its own. */
 const struct berth_config *berth_model_config(const struct berth_model *model);
+
+/* As berth_model_open, with an encoder (taken, also on failure) in the place of the one that `name` has; vocabulary
+ * and all else are `name`'s. Native runtime only. */
+enum berth_status berth_model_open_encoder(const char *name, struct berth_encoder *encoder,
+                                           const struct berth_options *options, struct berth_model **model,
+                                           struct berth_error *err);
 
 /* A caller's override as the tokenizer's option. */
 enum berth_choice berth_choice_of(enum berth_override override);

@@ -25,6 +25,24 @@ struct pack_job {
     atomic_bool broken;
 };
 
+/* The weight's own steps go into the plan as they are. */
+static bool moves_steps(const struct pack_job *job)
+{
+    return job->weight->scales && (job->scale || (job->matrix && job->matrix->number == BERTH_NUMBER_S8));
+}
+
+/* Rows [n0, n0 + count) of it; false when a step is none. */
+static bool move_steps(const struct pack_job *job, size_t n0, size_t count)
+{
+    const int8_t *steps = (const int8_t *)job->weight->data + n0 * job->k;
+    const char *scales = (const char *)job->weight->scales + n0 * sizeof(float);
+    const struct berth_matrix *matrix = job->matrix;
+    if (matrix)
+        return berth_s8_pack_steps(matrix->data, matrix->scale, matrix->offset, steps, scales, n0, count, job->k);
+    memcpy(job->scale + n0, scales, count * sizeof(float));
+    return berth_s8_tile_steps(job->tiled, steps, n0, count, job->k);
+}
+
 enum berth_status berth_packer_init(struct berth_packer *packer, const struct berth_encoder *encoder,
                                     const struct berth_kernels *kernels, struct berth_team *team,
                                     size_t columns, struct berth_error *err)
@@ -83,6 +101,11 @@ static void pack_piece(void *context, size_t piece, size_t member)
     const struct berth_kernels *kernels = packer->kernels;
     size_t n0 = piece * job->rows, count = berth_min(job->rows, job->n - n0);
     float *tile = packer->tiles + member * packer->tile_floats;
+    if (moves_steps(job)) {
+        if (!move_steps(job, n0, count))
+            atomic_store_explicit(&job->broken, true, memory_order_relaxed);
+        return;
+    }
     if (job->copy)
         tile = job->copy + n0 * job->k;
     const float *rows = read_tile(job, n0 * job->k, count * job->k, tile);
@@ -110,8 +133,10 @@ static enum berth_status run_job(struct pack_job *job, struct berth_error *err)
     berth_encoder_forget(packer->encoder, job->weight);
     if (atomic_load_explicit(&job->broken, memory_order_relaxed)) {
         char where[512];
-        return berth_fail(err, BERTH_FORMAT, "%s holds a value that is not finite (NaN or infinity)",
-                          berth_encoder_locate(packer->encoder, job->weight, where, sizeof where));
+        berth_encoder_locate(packer->encoder, job->weight, where, sizeof where);
+        return moves_steps(job)
+                   ? berth_fail(err, BERTH_FORMAT, "%s holds the step -128; int8 weights go from -127 to 127", where)
+                   : berth_fail(err, BERTH_FORMAT, "%s holds a value that is not finite (NaN or infinity)", where);
     }
     return BERTH_OK;
 }

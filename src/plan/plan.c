@@ -83,17 +83,25 @@ static struct berth_step *add_step(struct builder *b, const struct berth_step *s
     return added;
 }
 
-/* A product with its bias: fills in the shape and the weights, and has the input's twin made. */
-static struct berth_step *add_linear(struct builder *b, struct berth_step step, const char *name,
-                                     enum berth_number number, const struct berth_linear *linear)
+/* The plan's numbers, or the finer ones that a weight is kept in. */
+static enum berth_number finer(const struct berth_plan *plan, enum berth_stored keep)
 {
+    if (keep == BERTH_STORED_FP32)
+        return BERTH_NUMBER_F32;
+    return keep == BERTH_STORED_BF16 && plan->number == BERTH_NUMBER_S8 ? BERTH_NUMBER_BF16 : plan->number;
+}
+
+/* A product with its bias: fills in the shape and the weights. */
+static struct berth_step *add_linear(struct builder *b, struct berth_step step, const char *name,
+                                     const struct berth_linear *linear)
+{
+    const enum berth_number number = finer(b->plan, linear->keep);
     step.kind = BERTH_STEP_LINEAR;
     step.n = linear->weight.shape[0];
     step.k = linear->weight.shape[1];
     step.weights = new_matrix(b, number, step.n, step.k);
     pack_matrix(b, &linear->weight, &step.weights);
     step.bias = add_copy(b, &linear->bias);
-    b->plan->slot_number[step.in] = number;
     return add_step(b, &step, name);
 }
 
@@ -102,7 +110,9 @@ static struct berth_step *add_linear(struct builder *b, struct berth_step step, 
 static void add_classifier(struct builder *b, struct berth_step step, const struct berth_linear *linear)
 {
     if (b->plan->number != BERTH_NUMBER_S8) {
-        add_linear(b, step, "classifier", BERTH_NUMBER_F32, linear);
+        struct berth_linear exact = *linear;
+        exact.keep = BERTH_STORED_FP32;
+        add_linear(b, step, "classifier", &exact);
         return;
     }
     step.kind = BERTH_STEP_LINEAR;
@@ -128,7 +138,7 @@ static struct berth_step *add_qkv(struct builder *b, struct berth_step step, con
     const struct berth_linear *parts[3] = {&layer->query, &layer->key, &layer->value};
     const struct berth_plan *plan = b->plan;
     size_t part = plan->part, c = plan->hidden;
-    step.weights = new_matrix(b, plan->number, 3 * part, c);
+    step.weights = new_matrix(b, finer(plan, layer->query.keep), 3 * part, c);
     float *bias = take(b, 3 * part, sizeof *bias);
     for (size_t i = 0; i < 3; i++) {
         struct berth_matrix columns = berth_matrix_columns(&step.weights, plan->kernels, i * part, part);
@@ -143,7 +153,6 @@ static struct berth_step *add_qkv(struct builder *b, struct berth_step step, con
     step.n = 3 * part;
     step.k = c;
     step.bias = bias;
-    b->plan->slot_number[BERTH_SLOT_X] = plan->number;
     return add_step(b, &step, "queries, keys, values");
 }
 
@@ -169,17 +178,17 @@ static enum berth_epilogue_act epilogue_of(enum berth_activation act)
 static void add_words(struct builder *b, const struct berth_tensor *word)
 {
     struct berth_plan *plan = b->plan;
-    size_t row = word->shape[1] * (plan->number == BERTH_NUMBER_S8 ? 1 : 2);
-    if (plan->number == BERTH_NUMBER_F32) {
+    const enum berth_number number = plan->word_number;
+    size_t row = word->shape[1] * (number == BERTH_NUMBER_S8 ? 1 : 2);
+    if (number == BERTH_NUMBER_F32) {
         copy_into(b, word, NULL);
         return;
     }
     plan->word_tiled = take(b, berth_tiled_size(word->shape[0], berth_tiled_row(row)), 1);
-    if (plan->number == BERTH_NUMBER_S8)
+    if (number == BERTH_NUMBER_S8)
         plan->word_scale = take(b, word->shape[0], sizeof(float));
     if (b->packing && b->status == BERTH_OK)
-        b->status =
-            berth_pack_rows(&b->packer, word, plan->number, plan->word_tiled, plan->word_scale, b->err);
+        b->status = berth_pack_rows(&b->packer, word, number, plan->word_tiled, plan->word_scale, b->err);
 }
 
 static void add_embedding(struct builder *b)
@@ -201,7 +210,7 @@ static void add_embedding(struct builder *b)
     if (projected) {
         struct berth_step project = {
             .in = BERTH_SLOT_EMBEDDED, .out = BERTH_SLOT_X, .layer = -1, .hidden_state = true};
-        add_linear(b, project, "embedding projection", plan->number, &encoder->project);
+        add_linear(b, project, "embedding projection", &encoder->project);
     }
 }
 
@@ -216,28 +225,29 @@ static void add_layer(struct builder *b, int index, enum berth_step_when when)
     attention.kind = BERTH_STEP_ATTENTION;
     attention.in = BERTH_SLOT_QKV;
     attention.out = BERTH_SLOT_CONTEXT;
-    attention.number = b->plan->number == BERTH_NUMBER_S8 ? BERTH_NUMBER_S8 : BERTH_NUMBER_F32;
+    attention.number =
+        finer(b->plan, layer->query.keep) == BERTH_NUMBER_S8 ? BERTH_NUMBER_S8 : BERTH_NUMBER_F32;
     add_step(b, &attention, "attention");
 
     struct berth_step out = step;
     out.in = BERTH_SLOT_CONTEXT;
     out.out = BERTH_SLOT_X;
     out.residual = true;
-    set_norm(b, add_linear(b, out, "attention output", b->plan->number, &layer->attention_out),
+    set_norm(b, add_linear(b, out, "attention output", &layer->attention_out),
              &layer->attention_norm);
 
     struct berth_step widen = step;
     widen.in = BERTH_SLOT_X;
     widen.out = BERTH_SLOT_FFN;
     widen.act = epilogue_of(b->plan->encoder->config.activation);
-    add_linear(b, widen, "feed-forward in", b->plan->number, &layer->ffn_in);
+    add_linear(b, widen, "feed-forward in", &layer->ffn_in);
 
     struct berth_step narrow = step;
     narrow.in = BERTH_SLOT_FFN;
     narrow.out = BERTH_SLOT_X;
     narrow.residual = true;
     narrow.hidden_state = true;
-    set_norm(b, add_linear(b, narrow, "feed-forward out", b->plan->number, &layer->ffn_out),
+    set_norm(b, add_linear(b, narrow, "feed-forward out", &layer->ffn_out),
              &layer->ffn_norm);
 }
 
@@ -277,7 +287,6 @@ static void add_last_layer_first_only(struct builder *b, size_t full)
     query.n = plan->part;
     query.weights = berth_matrix_columns(&qkv->weights, plan->kernels, 0, plan->part);
     query.per_text = true;
-    b->plan->slot_number[BERTH_SLOT_FIRST] = plan->number;
     add_step(b, &query, "queries of first tokens");
 
     static const char *const names[4] = {"attention of first tokens", "attention output of first tokens",
@@ -307,7 +316,7 @@ static void add_head(struct builder *b)
                                     .act = epilogue_of(encoder->pooler_act),
                                     .layer = -1,
                                     .per_text = true};
-        add_linear(b, pooler, "pooler", b->plan->number, &encoder->pooler);
+        add_linear(b, pooler, "pooler", &encoder->pooler);
     }
     if (encoder->has_head) {
         struct berth_step classifier = {
@@ -330,7 +339,54 @@ static void walk(struct builder *b)
     add_head(b);
 }
 
+/* --- twins ---------------------------------------------------------------------------------------- */
+
+/* True when no run has both steps. */
+static bool are_apart(const struct berth_step *a, const struct berth_step *b)
+{
+    return a->when != BERTH_WHEN_ALWAYS && b->when != BERTH_WHEN_ALWAYS && a->when != b->when;
+}
+
+/* The numbers that the next product over a step's result multiplies; F32 when it is written anew before one. */
+static enum berth_number next_reader(const struct berth_plan *plan, size_t index)
+{
+    const struct berth_step *from = &plan->steps[index];
+    for (size_t i = index + 1; i < plan->step_count; i++) {
+        const struct berth_step *step = &plan->steps[i];
+        if (are_apart(from, step))
+            continue;
+        if (step->in == from->out && step->kind == BERTH_STEP_LINEAR)
+            return step->weights.number;
+        if (step->out == from->out)
+            break;
+    }
+    return BERTH_NUMBER_F32;
+}
+
+static void set_twins(struct berth_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct berth_step *step = &plan->steps[i];
+        size_t *row = &plan->twin_row[step->out];
+        step->twin = next_reader(plan, i);
+        if (step->twin != BERTH_NUMBER_F32)
+            *row = berth_max(*row, berth_plan_twin_row(plan, step->out, step->twin));
+    }
+}
+
 /* --- the plan ------------------------------------------------------------------------------------- */
+
+/* What queries, keys and values are padded to: whole panels of the numbers that any layer has, all of them
+ * powers of two. */
+static size_t part_step(const struct berth_plan *plan)
+{
+    size_t step = 1;
+    for (size_t i = 0; i < plan->layers; i++)
+        step = berth_max(step, finer(plan, plan->encoder->layers[i].query.keep) == BERTH_NUMBER_F32
+                                   ? plan->kernels->gemm_f32_nr
+                                   : BERTH_PANEL_COLUMNS);
+    return step;
+}
 
 static void describe(struct berth_plan *plan)
 {
@@ -349,8 +405,8 @@ static void describe(struct berth_plan *plan)
     plan->word_embedding = &encoder->word_embedding;
     plan->eps = (float)config->layer_norm_eps;
 
-    size_t nr = plan->number == BERTH_NUMBER_F32 ? plan->kernels->gemm_f32_nr : BERTH_PANEL_COLUMNS;
-    plan->part = (plan->hidden + nr - 1) / nr * nr;
+    plan->word_number = finer(plan, encoder->word_keep);
+    plan->part = berth_round_up(plan->hidden, part_step(plan));
     size_t *width = plan->slot_width;
     width[BERTH_SLOT_EMBEDDED] = encoder->project.weight.elements ? plan->embedding : 0;
     width[BERTH_SLOT_X] = plan->hidden;
@@ -402,6 +458,7 @@ enum berth_status berth_plan_new(struct berth_encoder *encoder, const struct ber
     b.packing = true;
     walk(&b);
     BERTH_TRY(b.status);
+    set_twins(plan);
     BERTH_TRY(berth_encoder_settle(encoder, plan->word_tiled == NULL, err));
     berth_packer_clear(&b.packer);
     *out = plan;
@@ -449,183 +506,4 @@ const float *berth_plan_word(const struct berth_plan *plan, size_t id, float *sc
     else
         berth_tensor_read_f32(word, id * plan->embedding, plan->embedding, scratch);
     return scratch;
-}
-
-/* --- sizes and costs ------------------------------------------------------------------------------ */
-
-size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts)
-{
-    bool per_text = slot == BERTH_SLOT_FIRST || slot == BERTH_SLOT_QUERY || slot == BERTH_SLOT_POOLED ||
-                    slot == BERTH_SLOT_LOGITS;
-    return per_text ? texts : tokens;
-}
-
-/* Slots in the order they are laid down. QKV and CONTEXT are dead once attention's output is in the residual
- * stream, just when FFN comes to life; EMBEDDED dies before QKV is born. */
-static const struct {
-    enum berth_slot slot;
-    bool rewind; /* starts again where QKV begins */
-} order[] = {
-    {BERTH_SLOT_X, false},       {BERTH_SLOT_FIRST, false},  {BERTH_SLOT_QUERY, false},
-    {BERTH_SLOT_POOLED, false},  {BERTH_SLOT_LOGITS, false}, {BERTH_SLOT_QKV, false},
-    {BERTH_SLOT_CONTEXT, false}, {BERTH_SLOT_FFN, true},     {BERTH_SLOT_EMBEDDED, true},
-};
-
-size_t berth_plan_twin_row(const struct berth_plan *plan, enum berth_slot slot)
-{
-    if (plan->slot_number[slot] == BERTH_NUMBER_F32)
-        return 0;
-    return berth_tiled_row(plan->slot_width[slot] * (plan->slot_number[slot] == BERTH_NUMBER_S8 ? 1 : 2));
-}
-
-/* Bytes that `rows` rows of a slot take, laid out from `begin` on; false when that is beyond any memory. */
-static bool place_slot(const struct berth_plan *plan, enum berth_slot slot, size_t rows, size_t begin,
-                       struct berth_place *place, size_t *end)
-{
-    size_t width = plan->slot_width[slot], bytes;
-    if (!berth_mul(rows, 8 * width + 64 + sizeof(float), &bytes) || bytes > SIZE_MAX / 8)
-        return false; /* more than all of it */
-    place->values = begin;
-    place->twin = begin + berth_arena_need(rows * width, sizeof(float));
-    place->scales =
-        place->twin + berth_arena_need(berth_tiled_size(rows, berth_plan_twin_row(plan, slot)), 1);
-    *end = place->scales;
-    if (plan->slot_number[slot] == BERTH_NUMBER_S8)
-        *end += berth_arena_need(rows, sizeof(float));
-    return true;
-}
-
-size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
-                            struct berth_place places[BERTH_SLOT_COUNT])
-{
-    size_t end = 0, shared = 0, total = 0;
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        enum berth_slot slot = order[i].slot;
-        struct berth_place place;
-        if (slot == BERTH_SLOT_QKV)
-            shared = end;
-        if (order[i].rewind)
-            end = shared;
-        if (!place_slot(plan, slot, berth_plan_slot_rows(slot, tokens, texts), end, &place, &end))
-            return SIZE_MAX / 4;
-        if (places)
-            places[slot] = place;
-        end = berth_min(end, SIZE_MAX / 4);
-        total = berth_max(total, end);
-    }
-    return total;
-}
-
-size_t berth_plan_weight_bytes(const struct berth_plan *plan)
-{
-    return plan->packed.size + (plan->word_tiled ? 0 : plan->word_embedding->bytes);
-}
-
-/* Of a number of the word embedding. */
-static double word_bytes(const struct berth_plan *plan)
-{
-    if (plan->number == BERTH_NUMBER_F32)
-        return (double)berth_dtype_size(plan->word_embedding->dtype);
-    return plan->number == BERTH_NUMBER_S8 ? 1 : 2;
-}
-
-static double matrix_bytes(const struct berth_step *step)
-{
-    double numbers = (double)step->n * (double)step->k;
-    switch (step->weights.number) {
-        case BERTH_NUMBER_S8:
-            return numbers + (double)step->n * (sizeof(float) + sizeof(int32_t));
-        case BERTH_NUMBER_BF16:
-            return numbers * 2;
-        case BERTH_NUMBER_F32:
-            break;
-    }
-    return numbers * sizeof(float);
-}
-
-static const char *linear_kernel(const struct berth_plan *plan, const struct berth_matrix *weights)
-{
-    if (weights->unpacked)
-        return "f32_dense";
-    switch (weights->number) {
-        case BERTH_NUMBER_S8:
-            return plan->kernels->gemm_s8_name;
-        case BERTH_NUMBER_BF16:
-            return plan->kernels->gemm_bf16_name;
-        case BERTH_NUMBER_F32:
-            break;
-    }
-    return plan->kernels->gemm_f32_name;
-}
-
-/* Bytes of a number as products read it. */
-static double number_bytes(enum berth_number number)
-{
-    static const double bytes[] = {
-        [BERTH_NUMBER_F32] = sizeof(float), [BERTH_NUMBER_BF16] = 2, [BERTH_NUMBER_S8] = 1};
-    return bytes[number];
-}
-
-/* Bytes of a row of a slot's `columns` columns that a step writes: as floats, and rounded when the slot has a
- * twin. */
-static double written_bytes(const struct berth_plan *plan, const struct berth_step *step, double columns)
-{
-    enum berth_number twin = plan->slot_number[step->out];
-    return columns * (sizeof(float) + (twin == BERTH_NUMBER_F32 ? 0 : number_bytes(twin)));
-}
-
-struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const struct berth_step *step,
-                                       size_t texts, size_t length)
-{
-    static const char *const embed_kernels[] = {"f32_embed_layernorm", "bf16_embed_layernorm",
-                                                "s8_embed_layernorm"};
-    double rows = step->per_text ? (double)texts : (double)texts * (double)length;
-    double n = (double)step->n, k = (double)step->k;
-    struct berth_step_cost cost = {.kernel = "copy"};
-    switch (step->kind) {
-        case BERTH_STEP_EMBED:
-            cost.kernel = embed_kernels[plan->number];
-            cost.weight_bytes = rows * n * word_bytes(plan);
-            cost.activation_bytes = rows * written_bytes(plan, step, n);
-            cost.operations = rows * n * 8; /* two additions and a LayerNorm */
-            break;
-        case BERTH_STEP_LINEAR:
-            cost.kernel = linear_kernel(plan, &step->weights);
-            cost.weight_bytes =
-                matrix_bytes(step) + n * ((step->bias ? 1 : 0) + (step->gamma ? 2 : 0)) * sizeof(float);
-            cost.activation_bytes =
-                rows * (k * number_bytes(step->weights.number) + written_bytes(plan, step, n) +
-                        (step->residual ? n * sizeof(float) : 0));
-            cost.operations = 2 * rows * n * k;
-            break;
-        case BERTH_STEP_ATTENTION:
-            cost.kernel = step->number == BERTH_NUMBER_S8 ? plan->kernels->attention_s8_name
-                                                          : plan->kernels->attention_f32_name;
-            cost.activation_bytes = rows * ((double)plan->part * sizeof(float) +
-                                            written_bytes(plan, step, (double)plan->hidden)) +
-                                    2 * (double)texts * (double)length * (double)plan->part * sizeof(float);
-            cost.operations = 4 * rows * (double)length * (double)plan->hidden;
-            break;
-        case BERTH_STEP_FIRST:
-            cost.activation_bytes = rows * (n * sizeof(float) + written_bytes(plan, step, n));
-            break;
-    }
-    return cost;
-}
-
-const char *berth_step_epilogue(const struct berth_plan *plan, const struct berth_step *step, char *text,
-                                size_t size)
-{
-    static const char *const acts[] = {"", "gelu", "gelu (tanh)", "relu", "silu", "tanh"};
-    static const char *const twins[] = {"", "to bf16", "to int8"};
-    bool norm = step->gamma || step->kind == BERTH_STEP_EMBED;
-    const char *parts[] = {step->kind == BERTH_STEP_LINEAR ? acts[step->act] : "",
-                           step->residual ? "residual" : "", norm ? "LayerNorm" : "",
-                           twins[plan->slot_number[step->out]]};
-    text[0] = 0;
-    for (size_t i = 0, used = 0; i < sizeof parts / sizeof parts[0] && used < size; i++) {
-        if (parts[i][0])
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", parts[i]);
-    }
-    return text;
 }

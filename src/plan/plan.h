@@ -55,6 +55,9 @@ struct berth_step {
     enum berth_epilogue_act act;
     bool residual;             /* add `out`'s old content before the LayerNorm */
     const float *gamma, *beta; /* [n] LayerNorm after it, or NULL */
+    /* The numbers that the product which reads `out` next multiplies: other than F32, this step leaves its rows
+     * in the slot's twin as well, rounded to them. */
+    enum berth_number twin;
     int layer;                 /* 0-based; -1 outside the layers */
     bool per_text;             /* rows of `out` are texts, not tokens */
     bool hidden_state;         /* `out` is then a hidden state: the embedding output or a layer's */
@@ -62,7 +65,8 @@ struct berth_step {
 
 /* What a plan is made for. */
 struct berth_plan_options {
-    enum berth_number number; /* of the products; the word embedding is stored in them too */
+    /* Of the products; the word embedding is stored in them too. What the encoder keeps finer is finer. */
+    enum berth_number number;
     size_t l2;                /* bytes of a core's second-level cache; 0: 1 MiB */
 };
 
@@ -75,9 +79,9 @@ struct berth_plan {
     size_t max_positions, vocab_size, type_vocab_size; /* type_vocab_size 0: types are not read */
     size_t part;                         /* C padded to whole panels: columns of one of q, k, v */
     size_t slot_width[BERTH_SLOT_COUNT]; /* floats of a row; 0: unused */
-    /* The numbers that products read a slot in: F32, or else the slot has a twin, which every step that
-     * completes rows of the slot fills with them, rounded. */
-    enum berth_number slot_number[BERTH_SLOT_COUNT];
+    /* Bytes of a row of a slot's twin in the widest numbers that any step leaves there; 0: it has none. */
+    size_t twin_row[BERTH_SLOT_COUNT];
+    enum berth_number word_number; /* of the word embedding */
     const struct berth_tensor *word_embedding; /* [V, E], gathered row by row; its data in F32 plans only */
     uint8_t *word_tiled;                       /* the same in int8 or bf16, tiled */
     float *word_scale;                         /* [V] in int8 */
@@ -113,7 +117,7 @@ size_t berth_plan_slot_rows(enum berth_slot slot, size_t tokens, size_t texts);
 struct berth_place {
     size_t values; /* floats [rows, slot_width] */
     size_t twin;   /* tiled, when the slot has one */
-    size_t scales; /* float [rows], of a twin in int8 */
+    size_t scales; /* float [rows], of the twin's rows while they are int8 */
 };
 
 /* Bytes of workspace for a batch of that many tokens and texts (per-thread scratch is the engine's), and
@@ -122,11 +126,14 @@ struct berth_place {
 size_t berth_plan_workspace(const struct berth_plan *plan, size_t tokens, size_t texts,
                             struct berth_place places[BERTH_SLOT_COUNT]);
 
-/* Bytes of a row of a slot's twin; 0: it has none. */
-size_t berth_plan_twin_row(const struct berth_plan *plan, enum berth_slot slot);
+/* Bytes of a row of a slot's twin in these numbers, which are not F32. */
+size_t berth_plan_twin_row(const struct berth_plan *plan, enum berth_slot slot, enum berth_number number);
 
 /* Bytes of weights this plan keeps: packed ones and the word embedding. */
 size_t berth_plan_weight_bytes(const struct berth_plan *plan);
+
+/* Products that are computed in finer numbers than plan->number, and all of them, the classifier aside. */
+void berth_plan_kept(const struct berth_plan *plan, size_t *kept, size_t *products);
 
 /* One line of the bill: a step's kernel, bytes of weights, and operations for `texts` texts of `length`
  * tokens. */
@@ -141,7 +148,6 @@ struct berth_step_cost berth_step_cost(const struct berth_plan *plan, const stru
 
 /* What a step does to its result before it leaves it: "gelu, to int8", "residual, LayerNorm"; "" for nothing.
  * Returns text. */
-const char *berth_step_epilogue(const struct berth_plan *plan, const struct berth_step *step, char *text,
-                                size_t size);
+const char *berth_step_epilogue(const struct berth_step *step, char *text, size_t size);
 
 #endif
