@@ -104,6 +104,11 @@ enum berth_status berth_record_finish(struct berth_campaign *campaign, struct be
 enum berth_status berth_campaign_measure(struct berth_campaign *campaign, struct berth_error *err);
 enum berth_status berth_campaign_find_rates(struct berth_campaign *campaign, struct berth_error *err);
 
+/* Measures one block of a cell's trials at a rate and records it; the block is the caller's to clear. */
+enum berth_status berth_campaign_block(struct berth_campaign *campaign, size_t cell, double rate,
+                                       int64_t configuration, size_t first, size_t count, struct berth_block *block,
+                                       struct berth_error *err);
+
 /* False: the caller wants to stop. `extra` trials of the block under way are done. */
 bool berth_campaign_going(struct berth_campaign *campaign, size_t extra);
 

@@ -96,6 +96,7 @@ enum berth_status berth_local_open(struct berth_local *local, size_t model, cons
     uint64_t started = berth_clock_ns();
     enum berth_status status =
         berth_model_open(local->experiment->model[model].source, &options, &opened->opened, &fault);
+    opened->status = status;
     opened->load_ms = (double)(berth_clock_ns() - started) * 1e-6;
     size_t after = resident_bytes();
     opened->memory_bytes = after > before ? after - before : 0;

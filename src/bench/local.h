@@ -9,6 +9,7 @@ struct berth_local_model {
     size_t model;
     struct berth_engine_choice choice;
     struct berth_model *opened; /* NULL: it cannot be */
+    enum berth_status status;   /* of opening it */
     char *why;                  /* not; owned */
     double load_ms;
     size_t memory_bytes; /* that opening it added to this process */
