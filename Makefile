@@ -3,10 +3,15 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all setup demo test bench bench-train install fuzz format clean
+.PHONY: all cuda setup demo test bench bench-train install fuzz format clean
 
 all: setup
-	@scripts/build release berth berth_static berth_shared
+	@scripts/build release berth berth_static berth_shared berth_cuda
+
+# The plugin for NVIDIA GPUs, where nvcc is (part of `make` there).
+cuda: setup
+	@scripts/build release berth_cuda
+	@test -e build/libberth_cuda.so || echo "make cuda: nvcc is not here; nothing was built"
 
 # Installs what is missing and says so; silent when everything is there.
 setup:

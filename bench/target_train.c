@@ -117,7 +117,7 @@ static enum berth_status open_trainee(struct target_trainee *t, const char *pres
                                 &(struct berth_weights_options){.labels = LABELS, .vocab = VOCAB, .seed = 1},
                                 kernels, &t->weights, err));
     BERTH_TRY(berth_network_new(t->encoder, t->weights, kernels, t->team, &bounds, &t->network, err));
-    BERTH_TRY(berth_train_window_init(&t->window, bounds.texts, bounds.tokens, 1, LABELS, err));
+    BERTH_TRY(berth_train_window_init(&t->window, bounds.texts, bounds.tokens, 1, LABELS, 0, err));
     BERTH_TRY(berth_optimizer_new(&options, t->weights, &t->optimizer, err));
     t->dlogits = berth_calloc(bounds.texts * LABELS, sizeof *t->dlogits);
     t->rows = berth_calloc(t->data->count, sizeof *t->rows);

@@ -21,7 +21,8 @@
  *     3  tokens                     6  measuring: berth/bench.h
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
- *     11 models from a hub: berth/hub.h
+ *     11 models from a hub: berth/hub.h      12 reports: berth/report.h
+ *     13 quantising: berth/quantize.h
  *
  * Rules that hold everywhere
  *   Errors     functions that can fail return enum berth_status and fill *err (may be NULL) with one
@@ -43,6 +44,8 @@
 #include <stdio.h>
 
 #include "berth/embed.h"
+#include "berth/page.h"
+#include "berth/report.h"
 #include "berth/status.h"
 
 #ifdef __cplusplus
@@ -138,8 +141,8 @@ struct berth_options {
 /* A model and one session in one object, for programs that need no more. */
 struct berth_classifier;
 
-/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "org/name" in the cache of models (berth/hub.h), or
- * "random:PRESET". Loads, checks, packs:
+/* Opens MODEL: a directory in Hugging Face's layout, a .onnx file, "bundled:sst2", "org/name" in the cache of models
+ * (berth/hub.h), or "random:PRESET". Loads, checks, packs:
  * then ready. */
 BERTH_API enum berth_status berth_classifier_open(const char *model, const struct berth_options *options,
                                                   struct berth_classifier **classifier,
@@ -173,6 +176,7 @@ struct berth_model_info {
     const char *problem;      /* "single_label_classification", ... */
     size_t parameters, layers, hidden_size, embedding_size, heads, intermediate_size;
     size_t vocab_size;     /* rows of the embedding */
+    size_t type_vocab_size; /* types of tokens; 0: the model reads none */
     size_t tokenizer_size; /* entries of the vocabulary */
     size_t max_positions;  /* longest text the weights allow, in tokens */
     size_t max_length;     /* the limit in force */
@@ -191,6 +195,7 @@ struct berth_model_info {
     size_t weight_bytes;        /* packed weights and embeddings */
     const char *const *remarks; /* fallbacks taken and fields not understood; NULL-terminated */
     bool lower_case, strip_accents, chinese_chars; /* how the tokenizer reads */
+    bool special_tokens; /* it puts [CLS] and [SEP] around texts */
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
@@ -344,9 +349,12 @@ BERTH_API char *berth_evaluation_json(const struct berth_evaluation *evaluation)
  * ------------------------------------------------------------------------------------------------- */
 
 struct berth_served_model {
-    const char *name;  /* in URLs */
-    const char *model; /* as berth_model_open takes it */
+    const char *name;    /* in URLs */
+    const char *model;   /* as berth_model_open takes it */
+    const char *version; /* NULL: "1"; a name may be given in several */
     struct berth_options options;
+    size_t instances;            /* that compute side by side, each with options.threads of its own; 0: 1 */
+    unsigned max_batch_delay_us; /* how long a batch behind a batch waits to be filled */
 };
 
 struct berth_server_options {
@@ -357,7 +365,20 @@ struct berth_server_options {
     size_t max_body_bytes;          /* 0: 8 MiB */
     size_t max_concurrent_requests; /* 0: 512 */
     unsigned request_timeout_ms;    /* 0: 30,000; also bounds slow headers and bodies */
+    unsigned max_queue_ms;          /* a request that would wait longer is refused at once; 0: request_timeout_ms */
+    unsigned drain_timeout_ms;      /* for what is under way at a stop; 0: request_timeout_ms */
+    size_t max_connections;         /* 0: 16,384; bounded by the process's files */
+    size_t max_texts, max_tokens;   /* of a request; 0: 16,384 and 1,048,576 */
+    const char *const *api_keys;    /* one of them must come as "Authorization: Bearer KEY" */
+    size_t api_key_count;           /* 0: none is asked for */
+    const char *const *cors_origins; /* that browsers may ask from; "*": any */
+    size_t cors_origin_count;
+    const char *tls_cert, *tls_key; /* PEM files, both or neither: HTTPS */
+    const char *unix_socket;        /* path, listened on as well */
+    const char *access_log;         /* file, a JSON line a request; "-": standard output; NULL: none */
+    bool check_only;                /* opens and checks everything but listens on nothing: *server is NULL */
     struct berth_options defaults;  /* threads and log of the server itself */
+    struct berth_page_options page; /* shown at "/" */
 };
 
 struct berth_server;
@@ -367,7 +388,11 @@ BERTH_API enum berth_status berth_server_start(const struct berth_server_options
                                                struct berth_server **server, struct berth_error *err);
 BERTH_API unsigned berth_server_port(const struct berth_server *server);
 
-/* Stops accepting, answers what is in flight (bounded by request_timeout_ms), frees everything. */
+/* Loads every model again from its files and opens the access log anew, beside the requests under way; what cannot
+ * be loaded stays as it was, and the log of the options says so. Returns at once. */
+BERTH_API void berth_server_reload(struct berth_server *server);
+
+/* Stops accepting, answers what is in flight (bounded by drain_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
 /* 6  Measuring: berth/bench.h, included at the end. */
@@ -390,7 +415,7 @@ typedef bool berth_finetune_progress_fn(void *context, const struct berth_finetu
 
 /* Names and meaning are those of Hugging Face's trainer; begin with berth_finetune_defaults. */
 struct berth_finetune_options {
-    const char *model;            /* directory of an encoder or a classifier, or "random:PRESET" */
+    const char *model;            /* directory of an encoder or a classifier, "bundled:sst2" or "random:PRESET" */
     const char *task;             /* as in berth_evaluation_options */
     const char *objective;        /* "classify" (NULL) or "mlm": guessing masked words, without labels; then task NULL is a text a line */
     const char *train, *dev;      /* files; dev NULL: the last step's weights are kept, else the best */
@@ -416,8 +441,14 @@ struct berth_finetune_options {
     size_t logging_steps;
     size_t early_stopping_patience; /* evaluations without a better one; 0: none */
     bool no_shuffle, group_by_length, resume;
-    const char *teacher;          /* a model with the same labels, or NULL */
+    const char *const *teachers;  /* [teacher_count] models with the same labels; of several, the mean logits count */
+    size_t teacher_count;
     double distill_alpha, distill_temperature;
+    double distill_hidden;        /* weight of the mean squared distance between the first tokens' last hidden states, the
+                                     student's and the one teacher's, which must be as wide; 0: none */
+    double word_dropout;          /* share of the tokens that read [MASK] (without one, [UNK]) in training */
+    size_t activation_memory;     /* bytes of activations at most: layers compute theirs again in the backward pass
+                                     to keep below it, with the same results; 0: as many as it takes */
     const char *dump_gradients;   /* file: the first batch's gradients, then stop; NULL: train */
     struct berth_options options; /* threads, isa, precision, max_length, vocab and the tokenizer's overrides */
     berth_finetune_progress_fn *progress;
@@ -434,6 +465,8 @@ struct berth_finetune_report {
     double seconds, examples_per_second;
     bool stopped_early, evaluated;
     struct berth_evaluation evaluation; /* of the weights that were kept, when there is a dev file */
+    size_t activation_bytes;            /* of the arena that holds activations, and scratch */
+    size_t recomputed_layers;           /* that compute their activations again to keep within activation_memory */
     size_t seeds;                       /* runs with a result below */
     double seed_value[BERTH_SEEDS_MAX]; /* of the metric that decides: the first of the evaluation's */
 };
@@ -448,11 +481,13 @@ BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *
  */
 
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
+enum berth_weight_type { BERTH_WEIGHTS_AS_STORED, BERTH_WEIGHTS_F32, BERTH_WEIGHTS_F16, BERTH_WEIGHTS_BF16 };
 enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
 
 struct berth_convert_options {
     enum berth_target_format format;
     const char *output; /* a file; for safetensors a directory */
+    enum berth_weight_type weights; /* of safetensors */
     size_t opset;       /* of ONNX: 13 to 20; 0: 17 */
     bool optimize;      /* fused operators */
     bool contrib;       /* with optimize: ONNX Runtime's own operators too */
@@ -515,5 +550,6 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 
 #include "berth/bench.h"
 #include "berth/hub.h"
+#include "berth/quantize.h"
 
 #endif

@@ -35,13 +35,16 @@ static double log_binomial(size_t n, size_t k, double q)
 
 /* How many values fall below the quantile is binomial, B. The quantile lies below the l-th value with P(B <
  * l) and above the u-th with P(B >= u): l is the largest rank, u the smallest, that keep these within the
- * tail. */
+ * tail. Beyond 12 standard deviations from the middle all is below 1e-30 and left out. */
 void berth_stats_interval(const double *sorted, size_t n, double q, double interval[2])
 {
     static const double tail = 0.025;
+    double middle = q * (double)n, reach = 12 * sqrt(middle * (1 - q)) + 12;
+    size_t from = middle > reach ? (size_t)(middle - reach) : 0;
+    size_t to = middle + reach < (double)n ? (size_t)(middle + reach) : n;
     size_t low = 0, high = 0;
     double below = 0; /* P(B < k) */
-    for (size_t k = 0; k <= n; k++) {
+    for (size_t k = from; k <= to; k++) {
         if (below <= tail)
             low = k; /* of rank k: P(B < k) */
         if (high == 0 && k > 0 && 1 - below <= tail)
@@ -50,6 +53,16 @@ void berth_stats_interval(const double *sorted, size_t n, double q, double inter
     }
     interval[0] = low > 0 && high > 0 ? sorted[low - 1] : NAN;
     interval[1] = low > 0 && high > 0 ? sorted[high - 1] : NAN;
+}
+
+void berth_stats_share(size_t correct, size_t n, double interval[2])
+{
+    static const double z = 1.959963984540054; /* of a normal distribution, 97.5 % */
+    double N = (double)n, share = (double)correct / N;
+    double middle = (share + z * z / (2 * N)) / (1 + z * z / N);
+    double reach = z / (1 + z * z / N) * sqrt(share * (1 - share) / N + z * z / (4 * N * N));
+    interval[0] = n > 0 ? fmax(0, middle - reach) : NAN;
+    interval[1] = n > 0 ? fmin(1, middle + reach) : NAN;
 }
 
 static void compute_moments(const double *values, size_t n, struct berth_stats *stats)
@@ -69,6 +82,7 @@ void berth_stats_compute(double *values, size_t n, struct berth_stats *stats)
         qsort(values, n, sizeof *values, compare_doubles);
     stats->n = n;
     stats->min = n > 0 ? values[0] : NAN;
+    stats->max = n > 0 ? values[n - 1] : NAN;
     compute_moments(values, n, stats);
     stats->p50 = berth_stats_quantile(values, n, 0.5);
     stats->p90 = berth_stats_quantile(values, n, 0.9);
@@ -76,5 +90,6 @@ void berth_stats_compute(double *values, size_t n, struct berth_stats *stats)
     stats->p99 = berth_stats_quantile(values, n, 0.99);
     berth_stats_interval(values, n, 0.5, stats->p50_interval);
     berth_stats_interval(values, n, 0.9, stats->p90_interval);
+    berth_stats_interval(values, n, 0.95, stats->p95_interval);
     berth_stats_interval(values, n, 0.99, stats->p99_interval);
 }

@@ -18,12 +18,15 @@ void berth_stats_interval(const double *sorted, size_t n, double q, double inter
 
 struct berth_stats {
     size_t n;
-    double mean, min, p50, p90, p95, p99; /* NaN where n is too small, all of them for n 0 */
-    double stddev;                        /* of a sample (n - 1); NaN below two values */
-    double p50_interval[2], p90_interval[2], p99_interval[2];
+    double mean, min, max, p50, p90, p95, p99; /* NaN where n is too small, all of them for n 0 */
+    double stddev;                             /* of a sample (n - 1); NaN below two values */
+    double p50_interval[2], p90_interval[2], p95_interval[2], p99_interval[2];
 };
 
 /* Sorts the values in place. */
 void berth_stats_compute(double *values, size_t n, struct berth_stats *stats);
+
+/* Wilson's 95 % interval of a share: `correct` of n. Both NaN for n 0. */
+void berth_stats_share(size_t correct, size_t n, double interval[2]);
 
 #endif

@@ -74,7 +74,7 @@ int cli_bench(int argc, char **argv)
     const struct cli_flag flags[] = {
         CLI_HEADING("grid"),
         {"model", 'm', "MODEL", cli_read_strings, &models,
-         "model directory or random:PRESET; several may follow one another"},
+         "model directory, bundled:sst2 or random:PRESET; several may follow one another"},
         {"batch", 'b', "N,...", cli_read_sizes, &batches, "texts at once (default 1)"},
         {"length", 'l', "N,...", cli_read_sizes, &lengths,
          "tokens of every text, special ones included (default 128)"},

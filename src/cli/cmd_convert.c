@@ -18,6 +18,18 @@ static bool read_quantization(void *target, const char *value)
     return is_static || strcmp(value, "dynamic") == 0;
 }
 
+static bool read_weights(void *target, const char *value)
+{
+    static const char *const names[] = {
+        [BERTH_WEIGHTS_F32] = "f32", [BERTH_WEIGHTS_F16] = "f16", [BERTH_WEIGHTS_BF16] = "bf16"};
+    for (enum berth_weight_type i = BERTH_WEIGHTS_F32; i <= BERTH_WEIGHTS_BF16; i++)
+        if (strcmp(value, names[i]) == 0) {
+            *(enum berth_weight_type *)target = i;
+            return true;
+        }
+    return false;
+}
+
 static bool read_target(void *target, const char *value)
 {
     *(bool *)target = strcmp(value, "onnxruntime") == 0;
@@ -63,6 +75,8 @@ int cli_convert(int argc, char **argv)
         {"to", 0, "FORMAT", cli_read_string, &to, "onnx, or safetensors (a model directory)"},
         {"output", 'o', "OUT", cli_read_string, &convert.output,
          "file to write; for safetensors a directory"},
+        {"weights", 0, "TYPE", read_weights, &convert.weights,
+         "of safetensors: f32, f16 or bf16 (default: as they are stored)"},
         {"opset", 0, "N", cli_read_positive, &convert.opset, "of ONNX: 13 to 20 (default 17)"},
         {"optimize", 0, NULL, NULL, &convert.optimize,
          "fused operators: the standard ones that the opset has"},

@@ -14,6 +14,23 @@ static bool read_number(void *target, const char *value)
     return end != value && !*end && isfinite(*(double *)target);
 }
 
+/* "1500000", "64K", "512M" or "2G", in powers of 1024. */
+static bool read_bytes(void *target, const char *value)
+{
+    char *end, *unit;
+    unsigned long long number = strtoull(value, &end, 10);
+    static const char units[] = "KMG";
+    if (end == value || value[0] == '-' || value[0] == '+')
+        return false;
+    unsigned shift = 0;
+    if (*end && (unit = strchr(units, *end))) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    *(size_t *)target = (size_t)(number << shift);
+    return number > 0 && number <= SIZE_MAX >> (shift + 2) && !*end;
+}
+
 static bool read_seed(void *target, const char *value)
 {
     size_t seed;
@@ -69,6 +86,9 @@ static void print_report(const struct berth_finetune_options *options,
            "steps", report->steps, report->stopped_early ? " (stopped early)" : "", "kept step",
            report->best_step, "loss", report->loss, "seconds", report->seconds, "examples/s",
            report->examples_per_second);
+    if (options->activation_memory)
+        printf("%-24s %zu\n%-24s %zu\n", "activation bytes", report->activation_bytes, "recomputed layers",
+               report->recomputed_layers);
     for (size_t i = 0; report->evaluated && i < report->evaluation.metrics; i++)
         printf("%-24s %.6f\n", report->evaluation.metric[i].name, report->evaluation.metric[i].value);
 }
@@ -87,6 +107,7 @@ static const char *model_argument(int argc, char **argv)
 int cli_finetune(int argc, char **argv)
 {
     struct cli_common common = {0};
+    struct cli_strings teachers = {.count = 0};
     struct berth_finetune_options o;
     berth_finetune_defaults(model_argument(argc, argv), &o);
     const struct cli_flag flags[] = {
@@ -130,10 +151,14 @@ int cli_finetune(int argc, char **argv)
         {"label-smoothing", 0, "X", read_number, &o.label_smoothing, "default 0; random models 0.1"},
         {"class-weights", 0, "W", cli_read_string, &o.class_weights,
          "balanced, or a number for each label: 1,2.5"},
-        {"hidden-dropout", 0, "X", read_number, &o.hidden_dropout, "instead of the configuration's (random models 0.2)"},
+        {"hidden-dropout", 0, "X", read_number, &o.hidden_dropout,
+         "instead of the configuration's (random models 0.2)"},
         {"attention-dropout", 0, "X", read_number, &o.attention_dropout, "instead of the configuration's"},
         {"classifier-dropout", 0, "X", read_number, &o.classifier_dropout, "instead of the configuration's"},
+        {"word-dropout", 0, "X", read_number, &o.word_dropout, "share of words that read [MASK] (default 0)"},
         CLI_HEADING("runs"),
+        {"activation-memory", 0, "SIZE", read_bytes, &o.activation_memory,
+         "bytes (K, M, G) at most: layers compute activations again"},
         {"seed", 0, "N", read_seed, &o.seed, "of new weights, order and dropout (default 1)"},
         {"seeds", 0, "N", cli_read_positive, &o.seeds, "runs with as many seeds; the best is kept"},
         {"eval-steps", 0, "N", cli_read_positive, &o.eval_steps,
@@ -148,11 +173,14 @@ int cli_finetune(int argc, char **argv)
         {"group-by-length", 0, NULL, NULL, &o.group_by_length, "batches of like lengths"},
         {"resume", 0, NULL, NULL, &o.resume, "go on where the same command was stopped"},
         CLI_HEADING("distillation"),
-        {"teacher", 0, "MODEL", cli_read_string, &o.teacher, "a model to learn from besides the labels"},
+        {"teacher", 0, "MODEL", cli_read_strings, &teachers,
+         "a model to learn from besides the labels; several: the mean of their logits"},
         {"distill-alpha", 0, "X", read_number, &o.distill_alpha,
          "the teacher's share of the loss (default 0.5)"},
         {"distill-temperature", 0, "X", read_number, &o.distill_temperature,
          "softens both distributions (default 2)"},
+        {"distill-hidden", 0, "X", read_number, &o.distill_hidden,
+         "weight of the distance to the teacher's hidden states (default 0)"},
         CLI_HEADING("checks"),
         {"dump-gradients", 0, "FILE", cli_read_string, &o.dump_gradients,
          "write the first batch's gradients (safetensors) and stop"},
@@ -178,6 +206,8 @@ int cli_finetune(int argc, char **argv)
         return cli_usage(&verb, "unexpected argument '%s'", argv[first]);
     cli_log_to_stderr(&common);
     o.model = common.model;
+    o.teachers = teachers.item;
+    o.teacher_count = teachers.count;
     o.options = common.options;
     struct line line;
     berth_progress_begin(&line.progress, common.quiet ? NULL : stderr, line.what, 0);

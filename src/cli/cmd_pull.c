@@ -53,9 +53,10 @@ int cli_pull(int argc, char **argv)
     const struct cli_verb verb = {
         "pull",
         "org/name[@revision]",
-        "Fetches a checkpoint from a hub into the cache that Hugging Face's tools share, and prints its folder.",
-        "Environment: HF_ENDPOINT (the hub), HF_TOKEN (login; or the file HF_HOME/token), HF_HUB_CACHE or HF_HOME\n"
-        "(the cache), HF_HUB_OFFLINE, HTTPS_PROXY, CURL_CA_BUNDLE. Afterwards -m org/name finds it without a network.",
+        "Fetches a checkpoint from a hub into the cache of Hugging Face's tools, and prints its folder.",
+        "Environment: HF_ENDPOINT (the hub), HF_TOKEN (login; or the file HF_HOME/token), HF_HUB_CACHE\n"
+        "or HF_HOME (the cache), HF_HUB_OFFLINE, HTTPS_PROXY, CURL_CA_BUNDLE.\n"
+        "Afterwards -m org/name finds it without a network.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);

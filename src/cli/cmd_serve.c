@@ -2,13 +2,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#include "cli/common.h"
+#include "cli/served.h"
 #include "cli/verbs.h"
 
+enum { DELAY_MAX = 10000000, DAY_MS = 86400000 };
+
 /* KEY=VALUE, one of a model's own options; false, with what is wrong in `fault`. */
-static bool parse_model_option(char *argument, struct berth_options *options, char *fault, size_t size)
+static bool parse_model_option(char *argument, struct berth_served_model *served, char *fault, size_t size)
 {
+    struct berth_options *options = &served->options;
+    size_t delay = served->max_batch_delay_us;
     const struct cli_flag known[] = {
         {"precision", 0, NULL, cli_read_precision, &options->precision, "fp32, bf16, int8 or auto"},
         {"runtime", 0, NULL, cli_read_runtime, &options->runtime, "native, cuda or onnxruntime"},
@@ -17,6 +22,10 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
         {"max-length", 0, NULL, cli_read_positive, &options->max_length, "a number, 1 or more"},
         {"isa", 0, NULL, cli_read_isa, &options->isa, "scalar, avx2, avx512, vnni or amx"},
         {"vocab", 0, NULL, cli_read_string, &options->vocab, "a file"},
+        {"instances", 0, NULL, cli_read_positive, &served->instances, "a number, 1 or more"},
+        {"version", 0, NULL, cli_read_string, &served->version, "a name"},
+        {"max-batch-tokens", 0, NULL, cli_read_positive, &options->max_batch_tokens, "a number, 1 or more"},
+        {"max-batch-delay-us", 0, NULL, cli_read_size, &delay, "microseconds"},
     };
     char *value = strchr(argument, '=');
     if (value)
@@ -24,8 +33,10 @@ static bool parse_model_option(char *argument, struct berth_options *options, ch
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(argument, known[i].name) != 0)
             continue;
-        if (value && known[i].read(known[i].target, value))
+        if (value && known[i].read(known[i].target, value) && delay <= DELAY_MAX) {
+            served->max_batch_delay_us = (unsigned)delay;
             return true;
+        }
         snprintf(fault, size, "'%s' is not a valid %s of a model, which is %s", value ? value : "", argument,
                  known[i].help);
         return false;
@@ -56,10 +67,8 @@ static char *cut_options(char *model)
     return cut;
 }
 
-/* One -m: NAME=MODEL[,key=value ...]. Takes the argument apart in place; false, with what is wrong in
- * `fault`. */
-static bool parse_model(char *argument, const struct berth_options *defaults,
-                        struct berth_served_model *served, char *fault, size_t size)
+bool cli_parse_served(char *argument, const struct berth_options *defaults, struct berth_served_model *served,
+                      char *fault, size_t size)
 {
     *served = (struct berth_served_model){.options = *defaults};
     char *rest, *sign = argument + strcspn(argument, "=,");
@@ -85,13 +94,14 @@ static bool parse_model(char *argument, const struct berth_options *defaults,
         next = strchr(rest, ',');
         if (next)
             *next++ = 0;
-        if (!parse_model_option(rest, &served->options, fault, size))
+        if (!parse_model_option(rest, served, fault, size))
             return false;
     }
     return true;
 }
 
-static int serve_until_signal(struct berth_server_options *options)
+int cli_serve_until_signal(struct berth_server_options *options, const char *name,
+                           void (*greet)(const char *url))
 {
     /* The signals are blocked before any thread starts, so only sigwait below sees them. */
     sigset_t ends;
@@ -101,19 +111,39 @@ static int serve_until_signal(struct berth_server_options *options)
     sigaddset(&ends, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
+    struct rlimit files; /* idle connections cost a descriptor each */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     struct berth_error err;
     struct berth_server *server;
     if (berth_server_start(options, &server, &err) != BERTH_OK)
-        return cli_fail("serve", &err);
+        return cli_fail(name, &err);
+    if (options->check_only) {
+        printf("the configuration is good: %zu model%s\n", options->model_count, options->model_count == 1 ? "" : "s");
+        return CLI_OK;
+    }
     bool v6 = strchr(options->host, ':'); /* in brackets within a URL */
-    printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", options->host, v6 ? "]" : "",
-           berth_server_port(server));
+    char url[300];
+    snprintf(url, sizeof url, "%s://%s%.200s%s:%u", options->tls_cert ? "https" : "http", v6 ? "[" : "", options->host, v6 ? "]" : "",
+             berth_server_port(server));
+    printf("listening on %s\n", url);
+    if (options->unix_socket)
+        printf("listening on unix:%s\n", options->unix_socket);
     fflush(stdout);
+    if (greet)
+        greet(url);
     int signal_number;
     while (sigwait(&ends, &signal_number) == 0 && signal_number == SIGHUP)
-        fputs("berth serve: SIGHUP: this version cannot re-read its models; restart it for that\n", stderr);
+        berth_server_reload(server);
     berth_server_stop(server);
     return CLI_OK;
+}
+
+static bool same_version(const struct berth_served_model *a, const struct berth_served_model *b)
+{
+    return strcmp(a->version ? a->version : "1", b->version ? b->version : "1") == 0;
 }
 
 int cli_serve(int argc, char **argv)
@@ -121,7 +151,9 @@ int cli_serve(int argc, char **argv)
     struct cli_common common = {0};
     struct cli_strings models = {0};
     struct berth_server_options options = {.host = "127.0.0.1"};
-    size_t port = 5001, timeout = 0;
+    struct cli_page page = {0};
+    struct cli_strings keys = {0}, origins = {0};
+    size_t port = 5001, timeout = 0, queue = 0, drain = 0, delay = 0, instances = 0;
     const struct cli_flag flags[] = {
         CLI_HEADING("models"),
         {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
@@ -139,13 +171,36 @@ int cli_serve(int argc, char **argv)
          "waiting requests (default 512), then 429"},
         {"request-timeout-ms", 0, "N", cli_read_positive, &timeout,
          "also bounds slow headers and bodies (default 30000)"},
+        {"instances", 0, "N", cli_read_positive, &instances, "of each model, with its own threads each (default 1)"},
+        {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
+         "tokens computed together at most (default 1024)"},
+        {"max-batch-delay-us", 0, "N", cli_read_size, &delay,
+         "how long a batch behind a batch waits to be filled (default 0)"},
+        {"max-queue-ms", 0, "N", cli_read_positive, &queue,
+         "a request that would wait longer is refused at once (default: --request-timeout-ms)"},
+        {"drain-timeout-ms", 0, "N", cli_read_positive, &drain,
+         "for what is under way at SIGTERM (default: --request-timeout-ms)"},
+        {"max-connections", 0, "N", cli_read_positive, &options.max_connections, "open ones (default 16384)"},
+        {"max-texts", 0, "N", cli_read_positive, &options.max_texts, "of a request (default 16384)"},
+        {"max-tokens", 0, "N", cli_read_positive, &options.max_tokens, "of a request (default 1048576)"},
+        {"api-key", 0, "KEY", cli_read_strings, &keys,
+         "asked for as Authorization: Bearer KEY; may be given several times"},
+        {"cors-origin", 0, "ORIGIN", cli_read_strings, &origins,
+         "whose pages may ask, or *; may be given several times"},
+        {"tls-cert", 0, "FILE", cli_read_string, &options.tls_cert, "certificate chain, PEM: HTTPS"},
+        {"tls-key", 0, "FILE", cli_read_string, &options.tls_key, "its key, PEM"},
+        {"unix-socket", 0, "PATH", cli_read_string, &options.unix_socket, "listens there, too"},
+        {"access-log", 0, "FILE", cli_read_string, &options.access_log,
+         "a JSON line a request; - for standard output"},
+        {"check-config", 0, NULL, NULL, &options.check_only, "loads and checks everything, then ends"},
+        CLI_PAGE_FLAGS(page),
         CLI_QUIET_FLAG(common),
     };
     const struct cli_verb verb = {
         "serve",
         "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
-        "Serves models over HTTP: POST /set_model, POST /inference, GET /health.",
-        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0.",
+        "Serves models over HTTP in the field's protocols, with a page at / and metrics at /metrics.",
+        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0;\nSIGHUP loads the models again.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
@@ -157,23 +212,39 @@ int cli_serve(int argc, char **argv)
         return cli_usage(&verb, "no model; give -m NAME=MODEL");
     if (port > 65535)
         return cli_usage(&verb, "--port: %zu is beyond 65535", port);
-    if (timeout > 86400000)
-        return cli_usage(&verb, "--request-timeout-ms: a day is the most");
+    if (timeout > DAY_MS || queue > DAY_MS || drain > DAY_MS)
+        return cli_usage(&verb, "--request-timeout-ms, --max-queue-ms, --drain-timeout-ms: a day is the most");
+    if (delay > DELAY_MAX)
+        return cli_usage(&verb, "--max-batch-delay-us: ten seconds are the most");
+    if (!options.tls_cert != !options.tls_key)
+        return cli_usage(&verb, "--tls-cert and --tls-key: give both or neither");
     cli_log_to_stderr(&common);
     struct berth_served_model served[CLI_LIST_MAX];
     for (size_t i = 0; i < models.count; i++) {
         char fault[256];
         char *argument = (char *)models.item[i]; /* argv's strings are ours to change */
-        if (!parse_model(argument, &common.options, &served[i], fault, sizeof fault))
+        if (!cli_parse_served(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
+        served[i].instances = served[i].instances ? served[i].instances : instances;
+        served[i].max_batch_delay_us = served[i].max_batch_delay_us ? served[i].max_batch_delay_us : (unsigned)delay;
         for (size_t k = 0; k < i; k++)
-            if (strcmp(served[k].name, served[i].name) == 0)
+            if (strcmp(served[k].name, served[i].name) == 0 && same_version(&served[k], &served[i]))
                 return cli_usage(&verb, "-m: two models are named '%s'", served[i].name);
     }
+    char fault[256];
+    if (!cli_read_page(&page, served, models.count, fault, sizeof fault))
+        return cli_usage(&verb, "%s", fault);
+    options.page = page.options;
     options.models = served;
     options.model_count = models.count;
     options.port = (unsigned)port;
     options.request_timeout_ms = (unsigned)timeout;
+    options.max_queue_ms = (unsigned)queue;
+    options.drain_timeout_ms = (unsigned)drain;
+    options.api_keys = keys.item;
+    options.api_key_count = keys.count;
+    options.cors_origins = origins.item;
+    options.cors_origin_count = origins.count;
     options.defaults = common.options;
-    return serve_until_signal(&options);
+    return cli_serve_until_signal(&options, "serve", NULL);
 }

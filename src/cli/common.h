@@ -17,10 +17,10 @@ struct cli_common {
     bool quiet;
 };
 
-#define CLI_MODEL_FLAG(c)                                                                \
-    {                                                                                    \
-        "model", 'm', "MODEL", cli_read_string, &(c).model,                              \
-            "model directory, .onnx file, or random:PRESET (bert-tiny ... electra-base)" \
+#define CLI_MODEL_FLAG(c)                                                                              \
+    {                                                                                                  \
+        "model", 'm', "MODEL", cli_read_string, &(c).model,                                            \
+            "model directory, .onnx file, bundled:sst2, or random:PRESET (bert-tiny ... electra-base)" \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
     {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \

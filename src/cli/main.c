@@ -23,11 +23,11 @@ static const struct entry entries[] = {
     {"bench", cli_bench, "measures models in process"},
     {"convert", cli_convert, "a model into another format"},
     {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
-    {"quantize", NULL, NULL},
+    {"quantize", cli_quantize, "an int8 or bf16 checkpoint, and what it costs"},
     {"report", NULL, NULL},
-    {"export", NULL, NULL},
-    {"compare", NULL, NULL},
-    {"recommend", NULL, NULL},
+    {"export", cli_export, "raw latencies as CSV or JSON"},
+    {"compare", cli_compare, "whether two runs differ"},
+    {"recommend", cli_recommend, "the cheapest deployment that meets an objective"},
     {"demo", NULL, NULL},
 };
 

@@ -13,6 +13,11 @@ int cli_info(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_convert(int argc, char **argv);
+int cli_quantize(int argc, char **argv);
+int cli_report(int argc, char **argv);
+int cli_export(int argc, char **argv);
+int cli_compare(int argc, char **argv);
+int cli_recommend(int argc, char **argv);
 int cli_pull(int argc, char **argv);
 
 #endif

@@ -241,11 +241,17 @@ static bool is_listed(const char *const *list, const char *name)
 
 static bool is_known(const struct berth_family_fields *family, const char *name)
 {
-    static const char *const read_elsewhere[] = {
-        "architectures", "id2label",    "label2id",     "model_type",
-        "num_labels",    "_num_labels", "pad_token_id", "position_embedding_type",
-        "problem_type",  "quantization_config",
-        NULL};
+    static const char *const read_elsewhere[] = {"architectures",
+                                                 "id2label",
+                                                 "label2id",
+                                                 "model_type",
+                                                 "num_labels",
+                                                 "_num_labels",
+                                                 "pad_token_id",
+                                                 "position_embedding_type",
+                                                 "problem_type",
+                                                 "quantization_config",
+                                                 NULL};
     for (const struct berth_size_field *field = family->sizes; field->name; field++)
         if (strcmp(field->name, name) == 0 || (field->alias && strcmp(field->alias, name) == 0))
             return true;

@@ -53,7 +53,8 @@ static enum berth_status read_kept(const char *name, json_t *kept, struct berth_
                                    struct berth_error *err)
 {
     if (!json_is_object(kept) || json_object_size(kept) > BERTH_KEPT_MAX)
-        return reject(BERTH_FORMAT, name, "kept", kept, "an object of modules is needed, not more than 8192", err);
+        return reject(BERTH_FORMAT, name, "kept", kept, "an object of modules is needed, not more than 8192",
+                      err);
     storage->kept = berth_calloc(json_object_size(kept) + 1, sizeof *storage->kept);
     if (!storage->kept)
         return berth_fail_memory(err, name, json_object_size(kept) * sizeof *storage->kept);
@@ -63,7 +64,8 @@ static enum berth_status read_kept(const char *name, json_t *kept, struct berth_
     {
         struct berth_kept_module *into = &storage->kept[storage->kept_count];
         if (!read_stored(value, storage->stored, &into->stored))
-            return reject(BERTH_FORMAT, name, module, value, "a precision finer than the rest's is needed", err);
+            return reject(BERTH_FORMAT, name, module, value, "a precision finer than the rest's is needed",
+                          err);
         if (strlen(module) > MODULE_MAX)
             return reject(BERTH_FORMAT, name, module, value, "and no module has a name as long", err);
         into->module = berth_strdup(module);
@@ -81,8 +83,8 @@ static enum berth_status read_object(const char *name, json_t *object, struct be
     const json_t *method = json_object_get(object, "quant_method");
     if (!json_is_string(method) || strcmp(json_string_value(method), "berth") != 0) {
         char text[VALUE_TEXT];
-        return berth_fail(err, BERTH_UNSUPPORTED, "%s: %s is %s, and berth reads no quantisation but its own", name,
-                          field_name, berth_json_describe(object, text, sizeof text));
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: %s is %s, and berth reads no quantisation but its own",
+                          name, field_name, berth_json_describe(object, text, sizeof text));
     }
     const char *field;
     json_t *value;
@@ -92,14 +94,15 @@ static enum berth_status read_object(const char *name, json_t *object, struct be
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             found = found || strcmp(field, known[i]) == 0;
         if (!found)
-            return reject(BERTH_UNSUPPORTED, name, field, value, "and this version of berth does not know the field",
-                          err);
+            return reject(BERTH_UNSUPPORTED, name, field, value,
+                          "and this version of berth does not know the field", err);
     }
-    const json_t *version = json_object_get(object, "version"), *precision = json_object_get(object, "precision");
+    const json_t *version = json_object_get(object, "version"),
+                 *precision = json_object_get(object, "precision");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
-        return reject(BERTH_UNSUPPORTED, name, "version", version, "1 is what this version of berth reads", err);
-    if (!read_stored(precision, BERTH_STORED_PLAIN, &storage->stored) ||
-        storage->stored == BERTH_STORED_FP32)
+        return reject(BERTH_UNSUPPORTED, name, "version", version, "1 is what this version of berth reads",
+                      err);
+    if (!read_stored(precision, BERTH_STORED_PLAIN, &storage->stored) || storage->stored == BERTH_STORED_FP32)
         return reject(BERTH_UNSUPPORTED, name, "precision", precision, "\"int8\" or \"bf16\" is needed", err);
     json_t *kept = json_object_get(object, "kept");
     return kept ? read_kept(name, kept, storage, err) : BERTH_OK;
@@ -111,16 +114,16 @@ static bool is_nothing(const json_t *value)
            (json_is_object(value) && json_object_size(value) == 0);
 }
 
-enum berth_status berth_storage_read(const char *name, const json_t *root,
-                                          struct berth_storage *storage, struct berth_error *err)
+enum berth_status berth_storage_read(const char *name, const json_t *root, struct berth_storage *storage,
+                                     struct berth_error *err)
 {
     json_t *object = json_object_get(root, field_name);
     *storage = (struct berth_storage){0};
     if (is_nothing(object))
         return BERTH_OK;
-    enum berth_status status = json_is_object(object) ? read_object(name, object, storage, err)
-                                                      : berth_fail(err, BERTH_UNSUPPORTED, "%s: %s is no object",
-                                                                   name, field_name);
+    enum berth_status status =
+        json_is_object(object) ? read_object(name, object, storage, err)
+                               : berth_fail(err, BERTH_UNSUPPORTED, "%s: %s is no object", name, field_name);
     if (status != BERTH_OK)
         berth_storage_clear(storage);
     return status;

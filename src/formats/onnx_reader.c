@@ -13,7 +13,12 @@
 #include "base/file.h"
 #include "formats/onnx_wire.h"
 
-enum { EXTERNAL_MAX = 64 /* files beside the model */ };
+enum {
+    EXTERNAL_MAX = 64, /* files beside the model */
+    INPUTS_MAX = 64,   /* of the graph, weights not counted */
+    OPSET_OLDEST = 7,  /* numpy's broadcasting begins here */
+    OPSET_NEWEST = 26  /* operators of a later one may mean something else */
+};
 
 struct value {
     const char *name; /* of the graph */
@@ -119,13 +124,62 @@ struct berth_onnx_maker berth_onnx_find(const struct berth_onnx_file *file, cons
     return found ? found->maker : (struct berth_onnx_maker){.node = NULL};
 }
 
-/* Nodes read what earlier nodes wrote, so there are no cycles. */
+static enum berth_status check_opset(const struct berth_onnx_file *file, struct berth_error *err)
+{
+    const Onnx__ModelProto *model = file->model;
+    for (size_t i = 0; i < model->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *set = model->opset_import[i];
+        bool standard = !set->domain || !set->domain[0] || strcmp(set->domain, "ai.onnx") == 0;
+        if (standard && (set->version < OPSET_OLDEST || set->version > OPSET_NEWEST))
+            return berth_fail(err, BERTH_UNSUPPORTED, "%s: is of opset %lld; %d to %d are read", file->name,
+                              (long long)set->version, OPSET_OLDEST, OPSET_NEWEST);
+    }
+    return BERTH_OK;
+}
+
+/* The graph's own inputs; older exporters list the weights among them. */
+static enum berth_status list_inputs(const struct berth_onnx_file *file, const char *inputs[INPUTS_MAX],
+                                     size_t *count, struct berth_error *err)
+{
+    const Onnx__GraphProto *graph = file->model->graph;
+    *count = 0;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const char *name = graph->input[i]->name;
+        if (!name || !name[0] || find_value(file, name))
+            continue;
+        if (*count == INPUTS_MAX)
+            return berth_fail(err, BERTH_LIMIT, "%s: its graph has more than %d inputs", file->name,
+                              INPUTS_MAX);
+        inputs[(*count)++] = name;
+    }
+    return BERTH_OK;
+}
+
+static bool is_listed(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Nodes read what earlier nodes wrote, so there are no cycles; or inputs; nothing else. */
 static enum berth_status check_order(const struct berth_onnx_file *file, struct berth_error *err)
 {
     const Onnx__GraphProto *graph = file->model->graph;
+    const char *inputs[INPUTS_MAX];
+    size_t count;
+    enum berth_status status = list_inputs(file, inputs, &count, err);
+    if (status != BERTH_OK)
+        return status;
     for (size_t i = 0; i < graph->n_node; i++)
         for (size_t k = 0; k < graph->node[i]->n_input; k++) {
-            const struct value *made = find_value(file, graph->node[i]->input[k]);
+            const char *name = graph->node[i]->input[k];
+            const struct value *made = find_value(file, name);
+            if (!made && name[0] && !is_listed(inputs, count, name))
+                return berth_fail(err, BERTH_FORMAT,
+                                  "%s: node %zu (%s) reads '%s', which is neither made nor an input",
+                                  file->name, i, graph->node[i]->op_type, name);
             if (made && made->order > i)
                 return berth_fail(err, BERTH_FORMAT, "%s: node %zu (%s) reads '%s' before a node has made it",
                                   file->name, i, graph->node[i]->op_type, made->name);
@@ -358,6 +412,7 @@ static enum berth_status read_model(struct berth_onnx_file *file, struct berth_e
     }
     berth_buffer_clear(&skeleton);
     BERTH_TRY(status);
+    BERTH_TRY(check_opset(file, err));
     BERTH_TRY(check_nodes(file, err));
     BERTH_TRY(index_values(file, err));
     status = check_order(file, err);

@@ -2,6 +2,7 @@
  * file ends here; the loops are plain so that the compiler vectorises them. */
 #include "formats/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,7 +94,8 @@ static void widen_steps(const struct berth_tensor *tensor, size_t first, size_t 
     const signed char *steps = (const signed char *)tensor->data + first;
     const size_t k = tensor->shape[1];
     for (size_t i = 0; i < count;) {
-        const size_t row = (first + i) / k, end = (row + 1) * k - first < count ? (row + 1) * k - first : count;
+        const size_t row = (first + i) / k,
+                     end = (row + 1) * k - first < count ? (row + 1) * k - first : count;
         float scale;
         memcpy(&scale, (const char *)tensor->scales + row * sizeof scale, sizeof scale);
         for (; i < end; i++)
@@ -126,4 +128,46 @@ void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size
         default:
             break; /* a caller's mistake: see berth_dtype_is_float */
     }
+}
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static uint16_t narrow_f16(float x)
+{
+    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude >= 0x7f800000) /* infinite, or none */
+        return (uint16_t)(sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00));
+    if (magnitude < 0x38800000) /* below 2^-14: multiples of 2^-24, which is what the sum with a half keeps */
+        return (uint16_t)(sign | (bits_of(fabsf(x) + 0.5f) - bits_of(0.5f)));
+    uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+    return (uint16_t)(sign | (rounded >= 0x47800000 ? 0x7c00 : (rounded - 0x38000000) >> 13));
+}
+
+static uint16_t narrow_bf16(float x)
+{
+    uint32_t bits = bits_of(x);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+bool berth_narrow(enum berth_dtype dtype, const float *x, size_t count, void *out)
+{
+    bool holds = true;
+    for (size_t i = 0; i < count; i++) {
+        if (dtype == BERTH_DTYPE_F32) {
+            ((float *)out)[i] = x[i];
+            continue;
+        }
+        bool half = dtype == BERTH_DTYPE_F16;
+        uint16_t narrow = half ? narrow_f16(x[i]) : narrow_bf16(x[i]);
+        memcpy((uint16_t *)out + i, &narrow, sizeof narrow);
+        holds = holds && (!isfinite(x[i]) || (narrow & 0x7fff) < (half ? 0x7c00 : 0x7f80));
+    }
+    return holds;
 }

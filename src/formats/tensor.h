@@ -37,8 +37,8 @@ struct berth_tensor {
     size_t elements; /* product of the shape; 1 for rank 0 */
     const void *data;
     size_t bytes;
-    /* Of a quantised weight (I8, rank 2): float32 [shape[0]], may be unaligned; a number is its step times the
-     * scale of its row. NULL for every other tensor. */
+    /* Of a quantised weight (I8, rank 2): float32 [shape[0]], may be unaligned; a number is its step times
+     * the scale of its row. NULL for every other tensor. */
     const void *scales;
 };
 
@@ -48,5 +48,9 @@ char *berth_tensor_describe(const struct berth_tensor *tensor, char *text, size_
 /* Converts `count` elements from element `first` on to float32: exactly from F32, F16 and BF16, rounded from
  * F64 and from steps with scales. For another dtype it writes nothing: check berth_dtype_is_float first. */
 void berth_tensor_read_f32(const struct berth_tensor *tensor, size_t first, size_t count, float *out);
+
+/* Rounds float32 numbers to F32, F16 or BF16, to nearest even; false when a finite number is beyond what the
+ * type can hold (some are written then). */
+bool berth_narrow(enum berth_dtype dtype, const float *x, size_t count, void *out);
 
 #endif

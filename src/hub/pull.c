@@ -134,18 +134,20 @@ static void tell(const struct berth_hub_pull *pull, const char *words)
 }
 
 /* Said before hundreds of megabytes come, and no reason not to fetch them. */
-static void check_config(const struct berth_hub_pull *pull)
+static enum berth_status check_config(const struct berth_hub_pull *pull, struct berth_error *err)
 {
     struct berth_config config;
-    struct berth_error err;
     char *folder = berth_hub_pull_path(pull, "snapshots", pull->commit), line[BERTH_ERROR_SIZE + 64];
-    if (folder && berth_config_read(folder, &config, &err) == BERTH_OK)
-        berth_config_clear(&config);
-    else if (folder) {
-        snprintf(line, sizeof line, "berth cannot run this model: %s", err.message);
-        tell(pull, line);
-    }
+    enum berth_status status =
+        folder ? berth_config_read(folder, &config, err) : berth_fail_memory(err, "a path", 0);
     berth_free(folder);
+    if (status == BERTH_OK)
+        berth_config_clear(&config);
+    if (status == BERTH_OK || status == BERTH_NO_MEMORY)
+        return status;
+    snprintf(line, sizeof line, "berth cannot run this model: %s", err->message);
+    tell(pull, line);
+    return BERTH_OK;
 }
 
 /* config.json first: it must be there. A hub may know files by the branch's name alone. */
@@ -166,9 +168,7 @@ static enum berth_status fetch_config(struct berth_hub_pull *pull, const struct 
         return berth_fail(err, BERTH_NOT_FOUND,
                           "%s: %s has no such repository, or no config.json in its revision '%s' (404); check the name",
                           pull->id.repo, pull->host, pull->id.revision);
-    if (status == BERTH_OK)
-        check_config(pull);
-    return status;
+    return status == BERTH_OK ? check_config(pull, err) : status;
 }
 
 static enum berth_status fetch_shards(struct berth_hub_pull *pull, const struct berth_hub_listing *listing,

@@ -83,17 +83,13 @@ static int tick(void *context, curl_off_t total, curl_off_t now, curl_off_t up_t
     return x->cancelled;
 }
 
-/* Appends to a list that may be NULL; false, and the list freed, when memory ran out. */
+/* Appends to a list that may be NULL; false when memory ran out. */
 static bool add_header(struct curl_slist **list, const char *text)
 {
     struct curl_slist *longer = curl_slist_append(*list, text);
-    if (!longer) {
-        curl_slist_free_all(*list);
-        *list = NULL;
-        return false;
-    }
-    *list = longer;
-    return true;
+    if (longer)
+        *list = longer;
+    return longer != NULL;
 }
 
 static bool make_headers(const struct berth_hub_request *request, struct curl_slist **list)
@@ -202,8 +198,10 @@ enum berth_status berth_hub_exchange(struct berth_hub_client *client, const stru
     curl_off_t wait = 0;
     *transient = false;
     *reply = (struct berth_hub_reply){0};
-    if (!make_headers(request, &headers))
+    if (!make_headers(request, &headers)) {
+        curl_slist_free_all(headers);
         return berth_fail_memory(err, "a request", 0);
+    }
     if (!set_options(client->curl, &x, headers)) {
         curl_slist_free_all(headers);
         return berth_fail(err, BERTH_INTERNAL, "libcurl refuses the request's options");

@@ -79,8 +79,9 @@ static void refuse_stored(struct binder *b, const struct berth_tensor *found, en
     char where[256], have[160];
     berth_tensor_describe(found, have, sizeof have);
     berth_encoder_locate(b->encoder, found, where, sizeof where);
-    b->status = berth_fail(b->err, BERTH_FORMAT, "%s: %s is %s, but quantization_config of config.json says %s",
-                           b->model, where, have, berth_stored_name(stored));
+    b->status =
+        berth_fail(b->err, BERTH_FORMAT, "%s: %s is %s, but quantization_config of config.json says %s",
+                   b->model, where, have, berth_stored_name(stored));
 }
 
 /* The steps' scales, which a product turns into factors: finite, not negative, and 127 steps finite too. */
@@ -90,8 +91,9 @@ static void bind_scales(struct binder *b, struct berth_tensor *weight)
     snprintf(name, sizeof name, "%s_scale", weight->name);
     const struct berth_tensor *scales = berth_checkpoint_find(b->encoder->checkpoint, name);
     if (!scales) {
-        b->status = berth_fail(b->err, BERTH_FORMAT, "%s: the weights lack tensor '%s' (f32[%zu]) of quantised '%s'",
-                               b->model, name, weight->shape[0], weight->name);
+        b->status =
+            berth_fail(b->err, BERTH_FORMAT, "%s: the weights lack tensor '%s' (f32[%zu]) of quantised '%s'",
+                       b->model, name, weight->shape[0], weight->name);
         return;
     }
     const struct berth_tensor wanted = {.dtype = BERTH_DTYPE_F32, .rank = 1, .shape = {weight->shape[0]}};
@@ -103,8 +105,9 @@ static void bind_scales(struct binder *b, struct berth_tensor *weight)
         float scale;
         berth_tensor_read_f32(scales, i, 1, &scale);
         if (!(scale >= 0 && isfinite(scale * 127))) {
-            b->status = berth_fail(b->err, BERTH_FORMAT, "%s: tensor '%s' holds %g, which is no scale of int8 steps",
-                                   b->model, name, (double)scale);
+            b->status =
+                berth_fail(b->err, BERTH_FORMAT, "%s: tensor '%s' holds %g, which is no scale of int8 steps",
+                           b->model, name, (double)scale);
             return;
         }
     }
@@ -112,7 +115,8 @@ static void bind_scales(struct binder *b, struct berth_tensor *weight)
 }
 
 /* The weight of a product, or the word embedding, which are what is quantised: `module` is its stem. */
-static void bind_stored(struct binder *b, struct berth_tensor *weight, const char *module, enum berth_stored *keep)
+static void bind_stored(struct binder *b, struct berth_tensor *weight, const char *module,
+                        enum berth_stored *keep)
 {
     if (b->status != BERTH_OK || b->made)
         return;
@@ -224,7 +228,8 @@ static void bind_classifier(struct binder *b, struct berth_linear *out, const ch
     bind_exact(b, &out->bias, text, "bias", NULL, n, 0);
 }
 
-static void bind_words(struct binder *b, struct berth_tensor *out, const char *stem, size_t rows, size_t columns)
+static void bind_words(struct binder *b, struct berth_tensor *out, const char *stem, size_t rows,
+                       size_t columns)
 {
     char text[STEM_SIZE];
     make_stem(b, text, stem, -1);
@@ -323,14 +328,15 @@ static void check_kept(struct binder *b)
         const struct berth_tensor *found = berth_checkpoint_find(encoder->checkpoint, name);
         if (!found)
             b->status = berth_fail(b->err, BERTH_FORMAT,
-                                   "%s: quantization_config keeps '%s', of which the weights have no tensor", b->model,
-                                   storage->kept[i].module);
+                                   "%s: quantization_config keeps '%s', of which the weights have no tensor",
+                                   b->model, storage->kept[i].module);
     }
     if (b->status == BERTH_OK)
-        b->status = berth_fail(b->err, BERTH_FORMAT,
-                               "%s: quantization_config keeps %zu modules, of which only %zu are products of this "
-                               "model or its word embedding",
-                               b->model, storage->kept_count, b->kept_count);
+        b->status =
+            berth_fail(b->err, BERTH_FORMAT,
+                       "%s: quantization_config keeps %zu modules, of which only %zu are products of this "
+                       "model or its word embedding",
+                       b->model, storage->kept_count, b->kept_count);
 }
 
 /* --- whole encoders ------------------------------------------------------------------------------- */

@@ -19,9 +19,9 @@
 #include "formats/hf_config.h"
 #include "formats/tensor.h"
 
-/* Weights are views (F32, F16, BF16, or I8 with scales) on the checkpoint or on memory the encoder owns; absent: elements ==
- * 0. The weights of a random model are not stored but generated when read (data == NULL), except the word
- * embedding. berth_encoder_read serves all of them. */
+/* Weights are views (F32, F16, BF16, or I8 with scales) on the checkpoint or on memory the encoder owns;
+ * absent: elements == 0. The weights of a random model are not stored but generated when read (data == NULL),
+ * except the word embedding. berth_encoder_read serves all of them. */
 struct berth_linear {
     struct berth_tensor weight; /* [out, in] */
     struct berth_tensor bias;   /* [out] */
@@ -65,10 +65,10 @@ struct berth_encoder {
 };
 
 /* Opens config.json and the weights of a model directory. Where quantization_config says so, the weights of
- * products and the word embedding are I8 with float32 scales beside them ("NAME_scale"), or kept finer; anything
- * else than what it says is refused by the tensor's name. Missing or mis-shaped tensors are refused by name
- * with both shapes; extra ones (pre-training heads, position_ids) are ignored. A checkpoint that has no
- * classifier, and whose configuration claims none, opens with has_head false. */
+ * products and the word embedding are I8 with float32 scales beside them ("NAME_scale"), or kept finer;
+ * anything else than what it says is refused by the tensor's name. Missing or mis-shaped tensors are refused
+ * by name with both shapes; extra ones (pre-training heads, position_ids) are ignored. A checkpoint that has
+ * no classifier, and whose configuration claims none, opens with has_head false. */
 enum berth_status berth_encoder_open(const char *directory, struct berth_encoder **encoder,
                                      struct berth_error *err);
 

@@ -25,6 +25,7 @@ struct list {
     void **owned;                 /* numbers that were generated or widened, or NULL */
     struct berth_storage storage; /* what of the encoder is quantised; kept [capacity] */
     bool widen;
+    const enum berth_dtype *type; /* of all weights; NULL: each its own */
     size_t count;
     enum berth_status status;
     struct berth_error *err;
@@ -43,7 +44,8 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
         snprintf(name, NAME_SIZE, "%s%s.%s", prefix, stem, suffix);
     list->tensors[at] = *tensor;
     list->tensors[at].name = name;
-    if (tensor->data && !(tensor->scales && list->widen))
+    enum berth_dtype type = list->type ? *list->type : BERTH_DTYPE_F32;
+    if (tensor->data && !(tensor->scales && list->widen) && !(list->type && tensor->dtype != type))
         return;
     list->owned[at] = berth_malloc(tensor->elements, sizeof(float));
     if (!list->owned[at]) {
@@ -51,9 +53,14 @@ static void add_tensor(struct list *list, const char *prefix, const char *stem, 
         return;
     }
     berth_encoder_read(list->encoder, tensor, 0, tensor->elements, list->owned[at]);
+    /* in place: each number is read before anything is written to where it stands */
+    if (!berth_narrow(type, list->owned[at], tensor->elements, list->owned[at]))
+        list->status = berth_fail(list->err, BERTH_LIMIT,
+                                  "tensor '%s' has numbers beyond what %s can hold; use bf16 or f32", name,
+                                  berth_dtype_name(type));
     list->tensors[at].data = list->owned[at];
-    list->tensors[at].dtype = BERTH_DTYPE_F32;
-    list->tensors[at].bytes = tensor->elements * sizeof(float);
+    list->tensors[at].dtype = type;
+    list->tensors[at].bytes = tensor->elements * berth_dtype_size(type);
 }
 
 /* A weight that may be quantised, and what says how: its scales, or its module among those that are kept. */
@@ -214,8 +221,13 @@ static void set_bert(struct object *object, const struct berth_config *config)
         set_number(object, "embedding_size", config->embedding_size);
 }
 
+static const char *torch_name(enum berth_dtype type)
+{
+    return type == BERTH_DTYPE_F16 ? "float16" : type == BERTH_DTYPE_BF16 ? "bfloat16" : "float32";
+}
+
 static enum berth_status write_config(const struct berth_config *config, const struct berth_storage *storage,
-                                      const char *path, struct berth_error *err)
+                                      const enum berth_dtype *type, const char *path, struct berth_error *err)
 {
     struct object object = {.json = json_object()};
     set(&object, "architectures", json_pack("[s]", config->architecture));
@@ -229,6 +241,8 @@ static enum berth_status write_config(const struct berth_config *config, const s
     else
         set_bert(&object, config);
     set_labels(&object, config);
+    if (type)
+        set(&object, "torch_dtype", json_string(torch_name(*type)));
     if (storage->stored != BERTH_STORED_PLAIN)
         set(&object, "quantization_config", berth_storage_json(storage));
     char *text = object.failed ? NULL : berth_json_dump(object.json, JSON_INDENT(2));
@@ -245,11 +259,12 @@ static enum berth_status write_config(const struct berth_config *config, const s
     return status;
 }
 
-enum berth_status berth_encoder_write(const struct berth_encoder *encoder, bool widen, const char *directory,
+enum berth_status berth_encoder_write(const struct berth_encoder *encoder, bool widen,
+                                      const enum berth_dtype *type, const char *directory,
                                       struct berth_error *err)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
-    struct list list = {.encoder = encoder, .widen = widen};
+    struct list list = {.encoder = encoder, .widen = widen || type, .type = type};
     char *weights = berth_path_join(directory, "model.safetensors"),
          *config = berth_path_join(directory, "config.json");
     enum berth_status status =
@@ -257,7 +272,7 @@ enum berth_status berth_encoder_write(const struct berth_encoder *encoder, bool 
     if (status == BERTH_OK)
         status = berth_safetensors_write(weights, list.tensors, list.count, metadata, err);
     if (status == BERTH_OK)
-        status = write_config(&encoder->config, &list.storage, config, err);
+        status = write_config(&encoder->config, &list.storage, type, config, err);
     clear_list(&list);
     berth_free(weights);
     berth_free(config);

@@ -1,4 +1,4 @@
-/* check.c: logits of a converted file in ONNX Runtime against berth's own at fp32, from text on. */
+/* check.c: logits of a converted model against those of the model before at fp32, from text on. */
 #include "pipeline/check.h"
 
 #include <math.h>
@@ -39,35 +39,37 @@ enum {
     CASES = TEXTS + PAIRS
 };
 
-/* What a conversion may cost in logits: rounding; or the noise of int8, for each unit of the largest logit
- * and at least 1. */
-static const double allowed_exact = 1e-4, allowed_quantized = 0.25;
+/* What a conversion may cost in logits: rounding; or the noise of int8 or bf16, for each unit of the
+ * largest logit and at least 1. */
+static const double allowed_exact = 1e-4, allowed_quantized = 0.25, allowed_bf16 = 0.1;
 
 struct judge {
     struct berth_model *model;
     struct berth_session *native;
-    struct berth_ort *ort;
+    struct berth_ort *ort; /* what is judged: a file in ONNX Runtime, */
     struct berth_ort_session *other;
-    struct berth_result result; /* of the native engine */
+    struct berth_model *written; /* or a directory in berth */
+    struct berth_session *session;
+    struct berth_result result; /* of the native engine at fp32 */
     float *logits;              /* [labels] of the other */
     double largest, difference; /* over all texts so far */
 };
 
-static enum berth_status open_judge(struct judge *judge, const char *model, const char *file,
-                                    const struct berth_convert_options *options, struct berth_error *err)
+/* The model before: at fp32, in berth's own engine. */
+static enum berth_status open_judge(struct judge *judge, const char *model, const struct berth_options *options,
+                                    struct berth_error *err)
 {
-    struct berth_options native = options->options;
+    struct berth_options native = *options;
     enum berth_status status;
     native.runtime = BERTH_RUNTIME_NATIVE;
+    native.optimization = BERTH_OPTIMIZATION_DEFAULT;
     native.precision = BERTH_PRECISION_FP32;
-    BERTH_TRY(berth_ort_open(options->options.ort_library, &judge->ort, err));
     BERTH_TRY(berth_model_open(model, &native, &judge->model, err));
     BERTH_TRY(berth_session_new(judge->model, &native, &judge->native, err));
-    const struct berth_model_info *info = berth_model_get_info(judge->model);
-    BERTH_TRY(berth_ort_session_open(judge->ort, file, info->threads, true, &judge->other, err));
-    judge->logits = berth_calloc(info->labels, sizeof *judge->logits);
+    const size_t labels = berth_model_get_info(judge->model)->labels;
+    judge->logits = berth_calloc(labels, sizeof *judge->logits);
     if (!judge->logits)
-        status = berth_fail_memory(err, "logits", info->labels * sizeof *judge->logits);
+        status = berth_fail_memory(err, "logits", labels * sizeof *judge->logits);
 fail:
     return status;
 }
@@ -77,8 +79,25 @@ static void close_judge(struct judge *judge)
     berth_free(judge->logits);
     berth_ort_session_close(judge->other);
     berth_ort_close(judge->ort);
+    berth_session_free(judge->session);
+    berth_model_free(judge->written);
     berth_session_free(judge->native);
     berth_model_free(judge->model);
+}
+
+/* ONNX Runtime is given the tokens, a directory the text. */
+static enum berth_status ask_other(struct judge *judge, const struct berth_text *text,
+                                   const struct berth_tokens *tokens, struct berth_error *err)
+{
+    const size_t labels = berth_model_get_info(judge->model)->labels, offsets[2] = {0, tokens->size};
+    struct berth_result result;
+    if (judge->other)
+        return berth_ort_session_run(judge->other, tokens->ids, tokens->type_ids, offsets, 1, labels, judge->logits,
+                                     err);
+    enum berth_status status = berth_session_classify(judge->session, text, 1, &result, err);
+    if (status == BERTH_OK)
+        memcpy(judge->logits, result.logits, labels * sizeof *judge->logits);
+    return status;
 }
 
 static enum berth_status compare_text(struct judge *judge, const struct berth_text *text,
@@ -90,8 +109,7 @@ static enum berth_status compare_text(struct judge *judge, const struct berth_te
     const size_t offsets[2] = {0, tokens->size};
     BERTH_TRY(berth_session_classify_ids(judge->native, tokens->ids, tokens->type_ids, offsets, 1,
                                          &judge->result, err));
-    BERTH_TRY(berth_ort_session_run(judge->other, tokens->ids, tokens->type_ids, offsets, 1, labels,
-                                    judge->logits, err));
+    BERTH_TRY(ask_other(judge, text, tokens, err));
     for (size_t i = 0; i < labels; i++) {
         double difference = fabs((double)judge->logits[i] - (double)judge->result.logits[i]);
         judge->largest = fmax(judge->largest, fabs((double)judge->result.logits[i]));
@@ -101,37 +119,82 @@ fail:
     return status;
 }
 
-enum berth_status berth_check_onnx(const char *model, const char *file,
-                                   const struct berth_convert_options *options,
-                                   struct berth_conversion *conversion, struct berth_error *err)
+/* Every text through both; then the verdict on `output`. `lost` is what may be lost for each unit of the largest
+ * logit and at least 1, or 0: rounding alone. */
+static enum berth_status compare_texts(struct judge *judge, const char *output, double lost,
+                                       struct berth_conversion *conversion, struct berth_error *err)
 {
-    struct judge judge = {.model = NULL};
     struct berth_tokens tokens = {0};
     enum berth_status status;
-    BERTH_TRY(open_judge(&judge, model, file, options, err));
     for (size_t i = 0; i < CASES; i++) {
         struct berth_text text = {.text = own_texts[i % TEXTS], .size = strlen(own_texts[i % TEXTS])};
         if (i >= TEXTS) {
             text.pair = own_pairs[i - TEXTS];
             text.pair_size = strlen(text.pair);
         }
-        BERTH_TRY(compare_text(&judge, &text, &tokens, err));
+        BERTH_TRY(compare_text(judge, &text, &tokens, err));
     }
-    bool exact = options->quantization == BERTH_QUANTIZATION_NONE;
-    double allowed = exact ? allowed_exact : allowed_quantized * fmax(1, judge.largest);
     conversion->checked = true;
-    conversion->difference = judge.difference;
-    conversion->allowed = allowed;
+    conversion->difference = judge->difference;
+    conversion->allowed = lost > 0 ? lost * fmax(1, judge->largest) : allowed_exact;
     conversion->texts = CASES;
-    snprintf(conversion->runtime, sizeof conversion->runtime, "ONNX Runtime %.24s",
-             berth_ort_version(judge.ort));
-    if (!(judge.difference <= allowed))
+    if (!(judge->difference <= conversion->allowed))
         status = berth_fail(err, BERTH_FORMAT,
                             "%s: not written: its logits differ by %.3g from fp32's over %d texts, more than "
                             "the %.3g that may be lost",
-                            options->output, judge.difference, CASES, allowed);
+                            output, judge->difference, CASES, conversion->allowed);
 fail:
     berth_tokens_clear(&tokens);
+    return status;
+}
+
+enum berth_status berth_check_onnx(const char *model, const char *file,
+                                   const struct berth_convert_options *options,
+                                   struct berth_conversion *conversion, struct berth_error *err)
+{
+    struct judge judge = {.model = NULL};
+    enum berth_status status;
+    BERTH_TRY(berth_ort_open(options->options.ort_library, &judge.ort, err));
+    BERTH_TRY(open_judge(&judge, model, &options->options, err));
+    BERTH_TRY(berth_ort_session_open(judge.ort, file, berth_model_get_info(judge.model)->threads, true, &judge.other,
+                                     err));
+    snprintf(conversion->runtime, sizeof conversion->runtime, "ONNX Runtime %.24s",
+             berth_ort_version(judge.ort));
+    status = compare_texts(&judge, options->output,
+                           options->quantization == BERTH_QUANTIZATION_NONE ? 0 : allowed_quantized, conversion, err);
+fail:
+    close_judge(&judge);
+    return status;
+}
+
+enum berth_status berth_check_folder(const char *model, const char *directory, const char *output,
+                                     enum berth_precision precision, bool rounded,
+                                     const struct berth_options *options,
+                                     struct berth_conversion *conversion, struct berth_error *err)
+{
+    struct judge judge = {.model = NULL};
+    struct berth_options own = *options;
+    enum berth_status status;
+    BERTH_TRY(open_judge(&judge, model, options, err));
+    own.precision = BERTH_PRECISION_DEFAULT;
+    own.runtime = BERTH_RUNTIME_NATIVE;
+    own.vocab = NULL; /* the directory has it */
+    BERTH_TRY(berth_model_open(directory, &own, &judge.written, err));
+    const struct berth_model_info *info = berth_model_get_info(judge.written);
+    BERTH_TRY(berth_session_new(judge.written, &own, &judge.session, err));
+    if (info->labels != berth_model_get_info(judge.model)->labels ||
+        strcmp(info->precision, berth_precision_name(precision)) != 0) {
+        status = berth_fail(err, BERTH_INTERNAL, "%s: not written: it opens at %s with %zu labels", output,
+                            info->precision, info->labels);
+        goto fail;
+    }
+    snprintf(conversion->runtime, sizeof conversion->runtime, "berth %.24s", berth_version());
+    status = compare_texts(&judge, output,
+                           precision == BERTH_PRECISION_INT8              ? allowed_quantized
+                           : precision == BERTH_PRECISION_BF16 || rounded ? allowed_bf16
+                                                                          : 0,
+                           conversion, err);
+fail:
     close_judge(&judge);
     return status;
 }

@@ -11,4 +11,11 @@ enum berth_status berth_check_onnx(const char *model, const char *file,
                                    const struct berth_convert_options *options,
                                    struct berth_conversion *conversion, struct berth_error *err);
 
+/* The same of a model directory that was written: opened by berth at its own precision, which must be `precision`.
+ * Then its own weights alone may have been rounded, to 16 bits (`rounded`). `output` is its name in messages. */
+enum berth_status berth_check_folder(const char *model, const char *directory, const char *output,
+                                     enum berth_precision precision, bool rounded,
+                                     const struct berth_options *options,
+                                     struct berth_conversion *conversion, struct berth_error *err);
+
 #endif

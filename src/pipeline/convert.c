@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "onnx/export.h"
 #include "pipeline/calibrate.h"
 #include "pipeline/check.h"
@@ -21,6 +22,9 @@ static enum berth_status check_options(const struct berth_convert_options *optio
     if ((options->quantization == BERTH_QUANTIZATION_STATIC) != (options->calibration != NULL))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "static quantisation and calibration data (--calibration) go together");
+    if (options->weights != BERTH_WEIGHTS_AS_STORED && options->format != BERTH_TO_SAFETENSORS)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "an element type of the weights is for safetensors alone");
     if (options->contrib && !options->optimize)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "ONNX Runtime's own operators come with optimisation alone");
@@ -80,11 +84,26 @@ fail:
  * what the model is. */
 static enum berth_status convert_to_safetensors(const char *model, const struct berth_encoder *encoder,
                                                 const struct berth_convert_options *options,
-                                                struct berth_error *err)
+                                                struct berth_conversion *conversion, struct berth_error *err)
 {
-    if (options->optimize || options->check || options->opset)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize, --opset and --check are for ONNX alone");
-    return berth_model_write(model, encoder, true, options->options.vocab, options->output, err);
+    static const enum berth_dtype types[] = {[BERTH_WEIGHTS_F32] = BERTH_DTYPE_F32,
+                                             [BERTH_WEIGHTS_F16] = BERTH_DTYPE_F16,
+                                             [BERTH_WEIGHTS_BF16] = BERTH_DTYPE_BF16};
+    struct berth_folder folder = {.path = NULL};
+    enum berth_status status;
+    if (options->optimize || options->opset)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "--optimize and --opset are for ONNX alone");
+    const bool rounded = options->weights == BERTH_WEIGHTS_F16 || options->weights == BERTH_WEIGHTS_BF16;
+    BERTH_TRY(berth_folder_begin(options->output, &folder, err));
+    BERTH_TRY(berth_model_write(model, encoder, true, options->weights ? &types[options->weights] : NULL,
+                                options->options.vocab, folder.path, err));
+    if (options->check)
+        BERTH_TRY(berth_check_folder(model, folder.path, options->output, BERTH_PRECISION_FP32, rounded,
+                                     &options->options, conversion, err));
+    BERTH_TRY(berth_folder_commit(&folder, "config.json", err));
+fail:
+    berth_folder_abort(&folder);
+    return status;
 }
 
 enum berth_status berth_convert(const char *model, const struct berth_convert_options *options,
@@ -93,6 +112,7 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
     struct berth_conversion unwanted;
     struct berth_error spare;
     struct berth_encoder *encoder = NULL;
+    char *path = NULL;
     enum berth_status status;
     if (!conversion)
         conversion = &unwanted;
@@ -100,11 +120,13 @@ enum berth_status berth_convert(const char *model, const struct berth_convert_op
         err = &spare;
     *conversion = (struct berth_conversion){.checked = false};
     BERTH_TRY(check_options(options, err));
-    BERTH_TRY(berth_source_encoder(model, &encoder, err));
+    BERTH_TRY(berth_source_resolve(model, &path, err));
+    BERTH_TRY(berth_source_encoder(path, &encoder, err));
     status = options->format == BERTH_TO_SAFETENSORS
-                 ? convert_to_safetensors(model, encoder, options, err)
-                 : convert_to_onnx(model, encoder, options, conversion, err);
+                 ? convert_to_safetensors(path, encoder, options, conversion, err)
+                 : convert_to_onnx(path, encoder, options, conversion, err);
 fail:
     berth_encoder_free(encoder);
+    berth_free(path);
     return status;
 }

@@ -10,10 +10,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "pipeline/model.h"
+#include "pipeline/source.h"
 #include "pipeline/teacher.h"
 #include "train/trainer.h"
-
-static const char random_prefix[] = "random:";
 
 struct finetune {
     const struct berth_finetune_options *options;
@@ -31,7 +30,7 @@ struct finetune {
 
 void berth_finetune_defaults(const char *model, struct berth_finetune_options *options)
 {
-    bool random = model && strncmp(model, random_prefix, strlen(random_prefix)) == 0;
+    bool random = model && berth_source_is_random(model);
     *options = (struct berth_finetune_options){
         .model = model,
         .epochs = 3,
@@ -84,6 +83,8 @@ static enum berth_status check_numbers(const struct berth_finetune_options *o, s
         {"classifier dropout", o->classifier_dropout, -2, 1, false},
         {"distillation alpha", o->distill_alpha, 0, 1.0000001, false},
         {"distillation temperature", o->distill_temperature, 0, 1e3, true},
+        {"weight of hidden states", o->distill_hidden, 0, 1e6, false},
+        {"word dropout", o->word_dropout, 0, 1, false},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         double value = numbers[i].value;
@@ -105,9 +106,12 @@ static enum berth_status check_options(struct finetune *f, struct berth_error *e
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "unknown objective '%s'; known are classify and mlm",
                           o->objective);
     f->masked = o->objective && strcmp(o->objective, "mlm") == 0;
-    if (f->masked && (o->teacher || o->class_weights))
+    if (f->masked && (o->teacher_count || o->class_weights))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a teacher and class weights are for classifiers, not for mlm");
+    if (o->distill_hidden > 0 && (o->teacher_count != 1 || o->options.runtime > BERTH_RUNTIME_NATIVE))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "hidden states are learnt from one teacher, which the native runtime runs");
     if (!o->model || (!o->task && !f->masked) || !o->train || (!o->output && !o->dump_gradients))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a model, a task, training data and an output directory are needed");
@@ -133,7 +137,7 @@ static enum berth_status check_options(struct finetune *f, struct berth_error *e
 
 static bool is_random(const struct finetune *f)
 {
-    return strncmp(f->options->model, random_prefix, strlen(random_prefix)) == 0;
+    return berth_source_is_random(f->options->model);
 }
 
 static enum berth_status open_model(struct finetune *f, struct berth_error *err)
@@ -144,9 +148,9 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
     options.tokenizer_only = true;
     BERTH_TRY(berth_model_open(o->model, &options, &f->model, err));
     if (is_random(f))
-        BERTH_TRY(berth_encoder_random(o->model + strlen(random_prefix), &f->encoder, err));
+        BERTH_TRY(berth_encoder_random(berth_source_preset(o->model), &f->encoder, err));
     else
-        BERTH_TRY(berth_encoder_open(o->model, &f->encoder, err));
+        BERTH_TRY(berth_encoder_open(f->model->path, &f->encoder, err));
     if (f->model->precision == BERTH_PRECISION_INT8)
         return berth_fail(err, BERTH_UNSUPPORTED, "training in int8 is not possible; use fp32 or bf16");
     struct berth_config *config = &f->encoder->config;
@@ -262,7 +266,7 @@ static struct berth_train_job make_job(struct finetune *f)
         .options = o,
         .directory = o->output,
         .seed = o->seed,
-        .source = is_random(f) ? NULL : o->model,
+        .source = is_random(f) ? NULL : f->model->path,
         .encoder = f->encoder,
         .tokenizer = f->model->tokenizer,
         .kernels = f->model->kernels,
@@ -275,7 +279,8 @@ static struct berth_train_job make_job(struct finetune *f)
                  .smoothing = o->label_smoothing,
                  .class_weights = f->class_weights,
                  .alpha = o->distill_alpha,
-                 .temperature = o->distill_temperature},
+                 .temperature = o->distill_temperature,
+                 .hidden = o->distill_hidden},
         .schedule = f->schedule,
         .masked = f->masked,
         .bf16 = f->model->precision == BERTH_PRECISION_BF16,
@@ -351,8 +356,8 @@ static enum berth_status prepare(struct finetune *f, struct berth_error *err)
     if (f->options->dev)
         BERTH_TRY(berth_train_data_label(&f->dev, &f->labels, false, err));
     BERTH_TRY(weigh_classes(f, err));
-    if (f->options->teacher)
-        BERTH_TRY(berth_teacher_ask(f->options, &f->info, &f->train, err));
+    if (f->options->teacher_count)
+        BERTH_TRY(berth_teacher_ask(f->options, &f->info, f->encoder->config.hidden_size, &f->train, err));
 fail:
     return status;
 }

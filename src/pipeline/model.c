@@ -13,11 +13,6 @@
 #include "model/presets.h"
 #include "pipeline/source.h"
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* Keeps a remark for `berth info`, and logs it, once. Without memory the log alone has it. */
 static void remark(struct berth_model *model, const struct berth_options *options, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -40,16 +35,6 @@ static void remark(struct berth_model *model, const struct berth_options *option
         options->log(options->log_context, BERTH_SEVERITY_WARNING, printable.message);
 }
 
-/* "org/name" as a hub has it: two parts of letters, digits and ._- that begin with no point. */
-static bool is_hub_id(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t first = strspn(name, allowed);
-    const char *second = name + first + 1;
-    return first > 0 && name[first] == '/' && *second && name[0] != '.' && *second != '.' &&
-           !second[strspn(second, allowed)];
-}
-
 /* Which of the forms of a model argument this is; everything that this version cannot open is refused by
  * name. */
 static enum berth_status check_form(const char *name, struct berth_error *err)
@@ -59,19 +44,11 @@ static enum berth_status check_form(const char *name, struct berth_error *err)
     if (berth_source_is_onnx(name))
         return berth_path_present(name) ? BERTH_OK
                                         : berth_fail(err, BERTH_NOT_FOUND, "%s: no such file", name);
-    if (has_prefix(name, "bundled:"))
-        return berth_fail(err, BERTH_UNSUPPORTED,
-                          "%s: this version ships no trained model yet; give a model directory", name);
     if (berth_file_exists(name))
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: is a file; give the model's directory", name);
-    if (is_hub_id(name))
-        return berth_fail(err, BERTH_NOT_FOUND,
-                          "%s: no such directory, and this version cannot fetch a hub's model yet; download "
-                          "it and give its directory",
-                          name);
     return berth_fail(err, BERTH_NOT_FOUND,
-                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file "
-                      "or random:PRESET",
+                      "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx file, "
+                      "bundled:sst2 or random:PRESET",
                       name);
 }
 
@@ -86,8 +63,8 @@ static void choose_default(struct berth_model *model, enum berth_stored stored, 
                                                      : BERTH_PRECISION_BF16;
 }
 
-/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed. `stored`
- * is what the checkpoint's weights are. */
+/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed.
+ * `stored` is what the checkpoint's weights are. */
 static void choose_precision(struct berth_model *model, const struct berth_options *options,
                              enum berth_stored stored)
 {
@@ -105,10 +82,12 @@ static void choose_precision(struct berth_model *model, const struct berth_optio
                "bf16 is computed by %s: without bf16 instructions it saves memory, but no time",
                model->kernels->gemm_bf16_name);
     if (stored != BERTH_STORED_PLAIN && model->precision == BERTH_PRECISION_FP32)
-        remark(model, options, "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
+        remark(model, options,
+               "the checkpoint is quantised to %s: at fp32 its weights are widened, and keep that rounding",
                berth_stored_name(stored));
     if (stored == BERTH_STORED_INT8 && model->precision == BERTH_PRECISION_BF16)
-        remark(model, options, "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
+        remark(model, options,
+               "the checkpoint is quantised to int8: at bf16 its weights are widened and rounded again");
 }
 
 /* Says what of the model is in the precision, now that its plan is there. */
@@ -202,12 +181,12 @@ static enum berth_status open_tokenizer(struct berth_model *model, const struct 
     };
     if (options->vocab)
         return berth_tokenizer_open_vocab(options->vocab, &wanted, &model->tokenizer, err);
-    if (berth_source_is_random(model->name))
+    if (berth_source_is_random(model->path))
         return berth_tokenizer_from_memory("the built-in vocabulary", (const char *)berth_builtin_vocab,
                                            berth_builtin_vocab_size, &wanted, &model->tokenizer, err);
-    char *folder = berth_source_folder(model->name);
+    char *folder = berth_source_folder(model->path);
     enum berth_status status = folder ? berth_tokenizer_open(folder, &wanted, &model->tokenizer, err)
-                                      : berth_fail_memory(err, "a path", strlen(model->name));
+                                      : berth_fail_memory(err, "a path", strlen(model->path));
     berth_free(folder);
     return status;
 }
@@ -223,7 +202,7 @@ static enum berth_status open_plan(struct berth_model *model, struct berth_encod
         return status;
     }
     if (!encoder)
-        BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+        BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
     choose_precision(model, options, encoder->config.storage.stored);
     const struct berth_plan_options wanted = {
         .number = number_of(model->precision),
@@ -241,7 +220,7 @@ fail:
 static enum berth_status choose_optimization(struct berth_model *model, const struct berth_options *options,
                                              struct berth_error *err)
 {
-    bool file = berth_source_is_onnx(model->name);
+    bool file = berth_source_is_onnx(model->path);
     if (file && options->optimization == BERTH_OPTIMIZATION_FUSED)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "%s: a file runs with the operators it has; optimization none or runtime", model->name);
@@ -258,7 +237,7 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
     struct berth_encoder *encoder = NULL;
     enum berth_status status;
     BERTH_TRY(choose_optimization(model, options, err));
-    if (berth_source_is_onnx(model->name)) {
+    if (berth_source_is_onnx(model->path)) {
         model->precision = BERTH_PRECISION_FP32;
         snprintf(model->precision_reason, sizeof model->precision_reason,
                  "whatever the file has; ONNX Runtime runs it as it is");
@@ -266,17 +245,17 @@ static enum berth_status open_other(struct berth_model *model, const struct bert
             return berth_fail(err, BERTH_INVALID_ARGUMENT,
                               "%s: ONNX Runtime runs a file in the precision it has; leave --precision out",
                               model->name);
-        char *folder = berth_source_folder(model->name);
+        char *folder = berth_source_folder(model->path);
         status = folder ? berth_config_read(folder, &model->config, err)
-                        : berth_fail_memory(err, "a path", strlen(model->name));
+                        : berth_fail_memory(err, "a path", strlen(model->path));
         berth_free(folder);
         model->has_head = true;
         return status == BERTH_OK
-                   ? berth_ort_model_new(options->ort_library, model->name, NULL, false,
+                   ? berth_ort_model_new(options->ort_library, model->path, NULL, false,
                                          model->optimization, &model->other, err)
                    : status;
     }
-    BERTH_TRY(berth_source_encoder(model->name, &encoder, err));
+    BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
     choose_precision(model, options, encoder->config.storage.stored);
     bool quantized = model->precision == BERTH_PRECISION_INT8;
     if (quantized) {
@@ -301,13 +280,13 @@ static enum berth_status read_config_if_any(struct berth_model *model, const str
                                             struct berth_error *err)
 {
     uint64_t seed;
-    if (berth_source_is_random(model->name))
-        return berth_preset_config(berth_source_preset(model->name), &model->config, &seed, err);
-    char *folder = berth_source_folder(model->name),
+    if (berth_source_is_random(model->path))
+        return berth_preset_config(berth_source_preset(model->path), &model->config, &seed, err);
+    char *folder = berth_source_folder(model->path),
          *path = folder ? berth_path_join(folder, "config.json") : NULL;
     enum berth_status status = BERTH_OK;
     if (!path)
-        status = berth_fail_memory(err, "a path", strlen(model->name));
+        status = berth_fail_memory(err, "a path", strlen(model->path));
     else if (berth_path_present(path))
         status = berth_config_read(folder, &model->config, err);
     berth_free(path);
@@ -375,6 +354,7 @@ static void fill_info(struct berth_model *model)
         .heads = config->heads,
         .intermediate_size = config->intermediate_size,
         .vocab_size = config->vocab_size,
+        .type_vocab_size = model->plan ? model->plan->type_vocab_size : config->type_vocab_size,
         .tokenizer_size = berth_tokenizer_vocab_size(model->tokenizer),
         .max_positions = config->max_positions,
         .max_length = model->max_length,
@@ -395,6 +375,7 @@ static void fill_info(struct berth_model *model)
         .lower_case = reads->do_lower_case == BERTH_CHOICE_YES,
         .strip_accents = reads->strip_accents == BERTH_CHOICE_YES,
         .chinese_chars = reads->tokenize_chinese_chars == BERTH_CHOICE_YES,
+        .special_tokens = reads->add_special_tokens == BERTH_CHOICE_YES,
     };
 }
 
@@ -407,7 +388,8 @@ static enum berth_status open_parts(struct berth_model *model, struct berth_enco
     if (options->threads > 0)
         snprintf(model->threads_reason, sizeof model->threads_reason, "asked for");
     model->threads = options->threads ? options->threads : berth_min(allowed, BERTH_THREADS_MAX);
-    BERTH_TRY(check_form(model->name, err));
+    BERTH_TRY(berth_source_resolve(model->name, &model->path, err));
+    BERTH_TRY(check_form(model->path, err));
     BERTH_TRY(check_runtime(model, options, err));
     BERTH_TRY(choose_kernels(model, options, err));
     if (options->tokenizer_only) {
@@ -423,7 +405,7 @@ static enum berth_status open_parts(struct berth_model *model, struct berth_enco
     BERTH_TRY(open_tokenizer(model, options, err));
     BERTH_TRY(check_lengths(model, options, err));
 fail:
-    berth_encoder_free(encoder); /* not reached */
+    berth_encoder_free(encoder); /* when its turn did not come */
     return status;
 }
 
@@ -462,7 +444,7 @@ enum berth_status berth_model_open(const char *name, const struct berth_options 
         err = &unwanted; /* some failures are quoted in remarks */
     if (!name || !*name)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "no model is named; give a directory or random:PRESET");
+                          "no model is named; give a directory, bundled:sst2 or random:PRESET");
     return berth_model_open_encoder(name, NULL, options ? options : &defaults, out, err);
 }
 
@@ -476,6 +458,7 @@ void berth_model_free(struct berth_model *model)
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)
         berth_free(model->remarks[i]);
+    berth_free(model->path);
     berth_free(model->name);
     berth_free(model);
 }

@@ -14,7 +14,8 @@
 enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024 };
 
 struct berth_model {
-    char *name;
+    char *name; /* as the caller gave it */
+    char *path; /* what that stands for: source.h */
     struct berth_cpu cpu;
     const struct berth_kernels *kernels;
     enum berth_precision precision; /* in force */
@@ -37,8 +38,8 @@ struct berth_model {
 /* Configuration of the model: the plan's, or its own. */
 const struct berth_config *berth_model_config(const struct berth_model *model);
 
-/* As berth_model_open, with an encoder (taken, also on failure) in the place of the one that `name` has; vocabulary
- * and all else are `name`'s. Native runtime only. */
+/* As berth_model_open, with an encoder (taken, also on failure) in the place of the one that `name` has;
+ * vocabulary and all else are `name`'s. Native runtime only. */
 enum berth_status berth_model_open_encoder(const char *name, struct berth_encoder *encoder,
                                            const struct berth_options *options, struct berth_model **model,
                                            struct berth_error *err);

@@ -68,7 +68,8 @@ static bool is_json(const char *path)
 }
 
 enum berth_status berth_model_write(const char *model, const struct berth_encoder *encoder, bool widen,
-                                    const char *vocab, const char *directory, struct berth_error *err)
+                                    const enum berth_dtype *type, const char *vocab, const char *directory,
+                                    struct berth_error *err)
 {
     enum berth_status status;
     if (mkdir(directory, 0777) != 0 && errno != EEXIST)
@@ -82,5 +83,5 @@ enum berth_status berth_model_write(const char *model, const struct berth_encode
                              berth_builtin_vocab_size, err);
     else
         status = copy_vocabulary(model, directory, err);
-    return status == BERTH_OK ? berth_encoder_write(encoder, widen, directory, err) : status;
+    return status == BERTH_OK ? berth_encoder_write(encoder, widen, type, directory, err) : status;
 }

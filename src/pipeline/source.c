@@ -6,7 +6,20 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "berth/hub.h"
+#include "hub/id.h"
 #include "onnx/import.h"
+#include "pipeline/bundled.h"
+
+enum berth_status berth_source_resolve(const char *name, char **path, struct berth_error *err)
+{
+    if (berth_bundled_is(name))
+        return berth_bundled_find(name, path, err);
+    if (berth_hub_is_id(name) && !berth_path_present(name) && !berth_source_is_onnx(name))
+        return berth_hub_locate(name, path, err);
+    *path = berth_strdup(name);
+    return *path ? BERTH_OK : berth_fail_memory(err, "a path", strlen(name));
+}
 
 static const char random_prefix[] = "random:";
 
@@ -46,7 +59,7 @@ enum berth_status berth_source_encoder(const char *name, struct berth_encoder **
     if (!berth_directory_exists(name))
         return berth_fail(err, BERTH_NOT_FOUND,
                           "%s: no such directory; a model is a directory in Hugging Face's layout, a .onnx "
-                          "file or random:PRESET",
+                          "file, bundled:sst2 or random:PRESET",
                           name);
     return berth_encoder_open(name, encoder, err);
 }

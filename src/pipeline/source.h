@@ -10,6 +10,11 @@
 extern const unsigned char berth_builtin_vocab[];
 extern const size_t berth_builtin_vocab_size;
 
+/* What the rest of this file takes for a model argument, for berth_free: the directory of a bundled model
+ * (bundled.h), the snapshot of an id of the hub
+ * ("org/name", where there is no such directory) in the cache of models, else the argument itself. */
+enum berth_status berth_source_resolve(const char *name, char **path, struct berth_error *err);
+
 bool berth_source_is_random(const char *name);     /* "random:PRESET" */
 const char *berth_source_preset(const char *name); /* PRESET of it */
 bool berth_source_is_onnx(const char *name);       /* a file called *.onnx */

@@ -1,5 +1,6 @@
-/* teacher.c: opens the teacher as any model and classifies the training file window by window: texts, since
- * its vocabulary may be another, or token ids where the file has those. */
+/* teacher.c: opens each teacher as any model and classifies the training file window by window: texts, since
+ * its vocabulary may be another, or token ids where the file has those. Of several teachers, the logits are
+ * averaged. */
 #include "pipeline/teacher.h"
 
 #include <string.h>
@@ -15,9 +16,11 @@ enum { WINDOW = 512 };
 struct teacher {
     const struct berth_finetune_options *options;
     const struct berth_model_info *student;
+    const char *name; /* of the one that is asked */
     struct berth_model *model;
     struct berth_session *session;
     struct berth_reader *reader;
+    size_t hidden; /* of the student */
     struct berth_train_data *data;
     size_t *order; /* [labels] owned: the teacher's index of each of the student's labels */
     size_t done;
@@ -62,12 +65,18 @@ static enum berth_status match_labels(struct teacher *t, struct berth_error *err
     return BERTH_OK;
 }
 
+static float *states_of(const struct teacher *t, size_t example)
+{
+    return t->data->states + example * t->data->hidden;
+}
+
 static void keep_logits(struct teacher *t, size_t count)
 {
     size_t labels = t->student->labels;
     for (size_t i = 0; i < count; i++, t->done++) {
         for (size_t j = 0; j < labels; j++)
-            t->data->teacher[t->done * labels + j] = t->results[i].logits[t->order[j]];
+            t->data->teacher[t->done * labels + j] +=
+                t->results[i].logits[t->order[j]] / (float)t->options->teacher_count;
     }
 }
 
@@ -81,9 +90,13 @@ static enum berth_status ask_about_texts(struct teacher *t, struct berth_error *
         text->pair = text->pair ? at : NULL;
         at += text->pair_size;
     }
+    size_t first = t->done;
     enum berth_status status = berth_session_classify(t->session, t->texts, t->count, t->results, err);
     if (status == BERTH_OK)
         keep_logits(t, t->count);
+    if (status == BERTH_OK && t->data->states)
+        status = berth_session_embed(t->session, t->texts, t->count, BERTH_POOLING_CLS, states_of(t, first),
+                                     NULL, err);
     t->count = 0;
     t->bytes.size = 0;
     return status;
@@ -116,32 +129,66 @@ fail:
 static enum berth_status read_ids(struct teacher *t, struct berth_error *err)
 {
     const struct berth_train_data *data = t->data;
-    size_t offsets[WINDOW + 1];
+    struct berth_sequence sequences[WINDOW];
     enum berth_status status = BERTH_OK;
     while (t->done < data->count && status == BERTH_OK) {
-        size_t count = berth_min(WINDOW, data->count - t->done), first = data->offsets[t->done];
-        for (size_t i = 0; i <= count; i++)
-            offsets[i] = data->offsets[t->done + i] - first;
-        status = berth_session_classify_ids(t->session, data->ids + first, data->types + first, offsets,
-                                            count, t->results, err);
+        size_t first = t->done, count = berth_min(WINDOW, data->count - first);
+        for (size_t i = 0; i < count; i++) {
+            size_t at = data->offsets[first + i];
+            sequences[i] = (struct berth_sequence){
+                .ids = data->ids + at, .type_ids = data->types + at, .size = data->offsets[first + i + 1] - at};
+        }
+        status = berth_session_classify_sequences(t->session, sequences, count, t->results, err);
         if (status == BERTH_OK)
             keep_logits(t, count);
+        if (status == BERTH_OK && data->states)
+            status = berth_session_embed_sequences(t->session, sequences, count, BERTH_POOLING_CLS,
+                                                   states_of(t, first), err);
     }
     return status;
 }
 
+static enum berth_status make_room(struct teacher *t, struct berth_error *err)
+{
+    struct berth_train_data *data = t->data;
+    size_t hidden = t->options->distill_hidden > 0 ? t->hidden : 0, numbers;
+    data->teacher = berth_calloc(data->count, t->student->labels * sizeof *data->teacher);
+    if (!data->teacher)
+        return berth_fail_memory(err, "the teacher's logits", data->count * sizeof *data->teacher);
+    if (hidden == 0)
+        return BERTH_OK;
+    data->hidden = hidden;
+    data->states =
+        berth_mul(data->count, hidden, &numbers) ? berth_calloc(numbers, sizeof *data->states) : NULL;
+    return data->states
+               ? BERTH_OK
+               : berth_fail_memory(err, "the teacher's hidden states", data->count * hidden * sizeof(float));
+}
+
+static enum berth_status check_states(const struct teacher *t, struct berth_error *err)
+{
+    const struct berth_model_info *info = berth_model_get_info(t->model);
+    if (t->data->states && info->hidden_size != t->hidden)
+        return berth_fail(
+            err, BERTH_INVALID_ARGUMENT,
+            "teacher %s has hidden states of %zu numbers, the student of %zu: --distill-hidden needs "
+            "the same; leave it out",
+            info->name, info->hidden_size, t->hidden);
+    return BERTH_OK;
+}
+
+/* One teacher about all examples. */
 static enum berth_status ask(struct teacher *t, struct berth_error *err)
 {
     enum berth_status status;
     struct berth_options options = t->options->options;
     options.vocab = NULL; /* the student's */
     options.max_length = 0;
-    BERTH_TRY(berth_model_open(t->options->teacher, &options, &t->model, err));
+    t->done = t->count = 0;
+    BERTH_TRY(berth_model_open(t->name, &options, &t->model, err));
     BERTH_TRY(match_labels(t, err));
+    BERTH_TRY(check_states(t, err));
     BERTH_TRY(berth_session_new(t->model, &options, &t->session, err));
-    t->data->teacher = berth_calloc(t->data->count * t->student->labels, sizeof *t->data->teacher);
-    if (!t->data->teacher)
-        return berth_fail_memory(err, "the teacher's logits", t->data->count * sizeof(float));
     if (t->data->from_ids)
         return read_ids(t, err);
     BERTH_TRY(berth_reader_open_task(t->options->train, t->options->task, &t->options->columns, false,
@@ -151,23 +198,37 @@ fail:
     return status;
 }
 
+static void dismiss(struct teacher *t)
+{
+    berth_reader_close(t->reader);
+    berth_session_free(t->session);
+    berth_model_free(t->model);
+    berth_free(t->order);
+    t->reader = NULL;
+    t->session = NULL;
+    t->model = NULL;
+    t->order = NULL;
+}
+
 enum berth_status berth_teacher_ask(const struct berth_finetune_options *options,
-                                    const struct berth_model_info *student, struct berth_train_data *data,
-                                    struct berth_error *err)
+                                    const struct berth_model_info *student, size_t hidden,
+                                    struct berth_train_data *data, struct berth_error *err)
 {
     struct teacher *t = berth_calloc(1, sizeof *t);
     if (!t)
         return berth_fail_memory(err, "a teacher", sizeof *t);
     t->options = options;
     t->student = student;
+    t->hidden = hidden;
     t->data = data;
     berth_buffer_init(&t->bytes, SIZE_MAX / 4);
-    enum berth_status status = ask(t, err);
-    berth_reader_close(t->reader);
-    berth_session_free(t->session);
-    berth_model_free(t->model);
+    enum berth_status status = make_room(t, err);
+    for (size_t i = 0; i < options->teacher_count && status == BERTH_OK; i++) {
+        t->name = options->teachers[i];
+        status = ask(t, err);
+        dismiss(t);
+    }
     berth_buffer_clear(&t->bytes);
-    berth_free(t->order);
     berth_free(t);
     return status;
 }

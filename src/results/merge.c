@@ -129,18 +129,13 @@ fail:
     return status;
 }
 
-/* All of it, or nothing. */
-enum berth_status berth_results_merge(struct berth_results *into, const char *path, int64_t *added,
-                                      struct berth_error *err)
+enum berth_status berth_results_merge_from(struct berth_results *into, struct berth_results *from, int64_t *added,
+                                           struct berth_error *err)
 {
-    struct berth_results *from = NULL;
-    struct berth_results_book book = {0};
+    struct berth_results_book book;
     int64_t latencies = 0;
-    enum berth_status status = berth_results_open(path, BERTH_RESULTS_READ, &from, err);
-    if (status != BERTH_OK)
-        return status;
-    if ((status = berth_results_read(from, 0, &book, err)) == BERTH_OK &&
-        (status = berth_results_begin(into, err)) == BERTH_OK) {
+    enum berth_status status = berth_results_read(from, 0, &book, err);
+    if (status == BERTH_OK && (status = berth_results_begin(into, err)) == BERTH_OK) {
         for (size_t i = 0; status == BERTH_OK && i < book.runs; i++)
             status = merge_run(from, into, &book.run[i], &latencies, err);
         if (status == BERTH_OK)
@@ -148,8 +143,18 @@ enum berth_status berth_results_merge(struct berth_results *into, const char *pa
         status = berth_results_end(into, status, err);
     }
     berth_results_book_clear(&book);
-    berth_results_close(from);
     if (added)
         *added = status == BERTH_OK ? latencies : 0;
+    return status;
+}
+
+enum berth_status berth_results_merge(struct berth_results *into, const char *path, int64_t *added,
+                                      struct berth_error *err)
+{
+    struct berth_results *from;
+    enum berth_status status = berth_results_open(path, BERTH_RESULTS_READ, &from, err);
+    if (status == BERTH_OK)
+        status = berth_results_merge_from(into, from, added, err);
+    berth_results_close(from);
     return status;
 }

@@ -32,9 +32,11 @@ void berth_results_close(struct berth_results *results); /* NULL is fine */
 const char *berth_results_path(const struct berth_results *results); /* borrowed; "memory" for that */
 
 /* Copies what FROM has and `into` lacks: runs are the same when their uid is, configurations when what they ask
- * for is, trials when their number is. Merging twice changes nothing. *added (may be NULL): latencies that came. */
+ * for is, trials when their number is. Merging twice changes nothing; all of it comes, or nothing. *added (may be NULL): latencies that came. */
 enum berth_status berth_results_merge(struct berth_results *into, const char *from, int64_t *added,
                                       struct berth_error *err);
+enum berth_status berth_results_merge_from(struct berth_results *into, struct berth_results *from, int64_t *added,
+                                           struct berth_error *err);
 
 /* ---- Writing. Strings and arrays are read during the call; NULL strings are "". ---------------------------- */
 

@@ -1,41 +1,40 @@
 /* call.c: gathers the texts of a call as token ids, has them computed, and hands the results back. */
 #include "serve/call.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "serve/request.h"
+#include "serve/route.h"
+
+enum { MESSAGES_MAX = 1 << 20 };
 
 /* --- begin ---------------------------------------------------------------------------------------- */
-
-static struct berth_entry *find_entry(struct berth_request *request, const char *name)
-{
-    char value[BERTH_VALUE_SIZE];
-    struct berth_registry *registry = request->server->registry;
-    if (!name && request->model[0])
-        name = request->model;
-    if (!name && berth_request_query(request, "model", value))
-        name = value;
-    struct berth_entry *entry = name ? berth_registry_find(registry, name) : berth_registry_first(registry);
-    if (!entry)
-        berth_reply_error(&request->reply, 404, "no model named '%s' is served here", name);
-    return entry;
-}
 
 struct berth_call *berth_call_begin_entry(struct berth_request *request, struct berth_entry *entry,
                                           enum berth_call_kind kind)
 {
     struct berth_call *call = &request->call;
-    request->entry = entry;
+    struct berth_registry *registry = request->server->registry;
+    if (kind != BERTH_CALL_LOOK || request->route->kind == BERTH_ROUTE_INFERENCE)
+        request->entry = entry;
+    berth_registry_release(registry, request->deployment);
+    request->deployment = berth_registry_acquire(registry, entry);
+    if (!request->deployment) {
+        berth_reply_error(&request->reply, 503, "model '%s' is not loaded", entry->name);
+        return NULL;
+    }
+    berth_call_reset(call);
     call->request = request;
-    call->entry = entry;
     call->name = entry->name;
-    call->version = "1";
+    call->version = entry->version;
     call->path = entry->path;
-    call->model = entry->model;
-    call->info = berth_model_get_info(entry->model);
+    call->model = request->deployment->weights->model;
+    call->info = request->deployment->info;
     call->kind = kind;
     call->truncate = true;
     if (kind == BERTH_CALL_CLASSIFY && !call->info->has_head) {
@@ -49,23 +48,45 @@ struct berth_call *berth_call_begin_entry(struct berth_request *request, struct 
         return NULL;
     }
     call->width = kind == BERTH_CALL_EMBED ? call->info->hidden_size : call->info->labels;
-    berth_buffer_init(&call->messages, 1 << 20);
+    call->messages.limit = MESSAGES_MAX;
     return call;
 }
 
 struct berth_call *berth_call_begin(struct berth_request *request, const char *name, const char *version,
                                     enum berth_call_kind kind)
 {
-    struct berth_entry *entry = find_entry(request, name);
-    if (!entry)
-        return NULL;
-    if (!version && request->version[0])
-        version = request->version;
-    if (version && strcmp(version, "1") != 0) {
-        berth_reply_error(&request->reply, 404, "model '%s' has no version '%s'", entry->name, version);
-        return NULL;
+    struct berth_entry *entry;
+    if (!name) {
+        entry = berth_request_entry(request);
+    } else if (!(entry = berth_registry_find(request->server->registry, name, version))) {
+        berth_reply_error(&request->reply, 404, "no model named '%s'%s%s is served here", name,
+                          version ? " in version " : "", version ? version : "");
     }
-    return berth_call_begin_entry(request, entry, kind);
+    return entry ? berth_call_begin_entry(request, entry, kind) : NULL;
+}
+
+void berth_call_reset(struct berth_call *call)
+{
+    struct berth_call kept = *call;
+    *call = (struct berth_call){
+        .items = kept.items,
+        .item_capacity = kept.item_capacity,
+        .ids = kept.ids,
+        .type_ids = kept.type_ids,
+        .token_capacity = kept.token_capacity,
+        .numbers = kept.numbers,
+        .number_capacity = kept.number_capacity,
+        .encoded = kept.encoded,
+        .encoded_longest = kept.encoded_longest,
+        .messages = kept.messages,
+    };
+    call->messages.size = 0;
+}
+
+size_t berth_call_bytes(const struct berth_call *call)
+{
+    return call->item_capacity * sizeof *call->items + call->token_capacity * 5 +
+           call->number_capacity * sizeof(float) + call->messages.capacity + call->encoded_longest * 5;
 }
 
 void berth_call_clear(struct berth_call *call)
@@ -87,9 +108,17 @@ static bool fail_memory(struct berth_call *call)
     return false;
 }
 
-/* Room for one more text of that many tokens. */
+/* Room for one more text of that many tokens, within what a request may ask for. */
 static bool reserve(struct berth_call *call, size_t tokens)
 {
+    const struct berth_server *server = call->request->server;
+    if (call->count >= server->max_texts ||
+        tokens > server->max_tokens - berth_min(call->tokens, server->max_tokens)) {
+        berth_reply_error(&call->request->reply, 413,
+                          "a request of more than %zu texts or %zu tokens: send several", server->max_texts,
+                          server->max_tokens);
+        return false;
+    }
     if (call->count == call->item_capacity) {
         size_t capacity = berth_max(8, call->item_capacity * 2);
         struct berth_call_item *items = berth_realloc(call->items, capacity, sizeof *items);
@@ -153,27 +182,63 @@ static size_t limit_of(const struct berth_call *call)
     return call->max_length ? berth_min(call->max_length, own) : own;
 }
 
+/* Cuts tokens at the beginning of one text of the encoding until `limit` are left: after the special token
+ * that stands before it, if one does. Of a pair the longer text is cut, and the first on a tie. */
+static void cut_left(struct berth_call *call, int32_t *ids, uint8_t *type_ids, size_t *size, size_t limit)
+{
+    bool special = call->info->special_tokens;
+    size_t first = 0;
+    while (first < *size && type_ids[first] == 0)
+        first++;
+    size_t ends = special ? 1 : 0, room_a = first - berth_min(first, 2 * ends), room_b = *size - first;
+    room_b -= berth_min(room_b, ends);
+    size_t cut_a = 0, cut_b = 0;
+    while (*size - cut_a - cut_b > limit)
+        if (room_a - cut_a >= room_b - cut_b)
+            cut_a++;
+        else
+            cut_b++;
+    memmove(ids + first, ids + first + cut_b, (*size - first - cut_b) * sizeof *ids);
+    memmove(type_ids + first, type_ids + first + cut_b, *size - first - cut_b);
+    *size -= cut_b;
+    memmove(ids + ends, ids + ends + cut_a, (*size - ends - cut_a) * sizeof *ids);
+    memmove(type_ids + ends, type_ids + ends + cut_a, *size - ends - cut_a);
+    *size -= cut_a;
+}
+
 bool berth_call_add_text(struct berth_call *call, const struct berth_text *text)
 {
     struct berth_error err;
     char why[160];
     uint64_t started = berth_clock_ns();
     size_t limit = limit_of(call);
-    enum berth_status status = berth_tokenize(call->model, text, limit, &call->encoded, &err);
+    bool left = call->truncate && call->truncate_left && limit > 3; /* else there is nothing to choose */
+    size_t whole =
+        berth_max(limit, text->size + text->pair_size + 4); /* no text has more tokens than bytes */
+    struct berth_tokens *encoded = &call->encoded;
+    enum berth_status status = berth_tokenize(call->model, text, left ? whole : limit, encoded, &err);
     call->tokenize_ns += berth_clock_ns() - started;
     call->characters += text->size + text->pair_size;
     if (status == BERTH_NO_MEMORY)
         return fail_memory(call);
     if (status != BERTH_OK)
         return refuse_text(call, status, err.message);
-    if (call->encoded.size == 0)
+    call->encoded_longest = berth_max(call->encoded_longest, encoded->size);
+    if (encoded->size == 0)
         return refuse_text(call, BERTH_INVALID_ARGUMENT, "it has no tokens, and no special ones are added");
-    if (call->encoded.truncated && !call->truncate) {
+    if (encoded->truncated && !call->truncate) {
         snprintf(why, sizeof why, "it has more than %zu tokens, and truncation is off", limit);
         return refuse_text(call, BERTH_LIMIT, why);
     }
-    return add_item(call, call->encoded.ids, call->encoded.type_ids, call->encoded.size,
-                    call->encoded.truncated);
+    if (!left || encoded->size <= limit)
+        return add_item(call, encoded->ids, encoded->type_ids, encoded->size, encoded->truncated);
+    if (!add_item(call, encoded->ids, encoded->type_ids, encoded->size, true))
+        return false;
+    struct berth_call_item *item = &call->items[call->count - 1];
+    call->tokens -= item->size;
+    cut_left(call, call->ids + item->first, call->type_ids + item->first, &item->size, limit);
+    call->tokens += item->size;
+    return true;
 }
 
 bool berth_call_add_ids(struct berth_call *call, const int32_t *ids, const uint8_t *type_ids, size_t size)
@@ -212,60 +277,20 @@ static bool prepare(struct berth_call *call)
     return true;
 }
 
-static enum berth_status compute_one(struct berth_call *call, struct berth_session *session, size_t i,
-                                     struct berth_error *err)
-{
-    struct berth_call_item *item = &call->items[i];
-    struct berth_sequence sequence = {call->ids + item->first, call->type_ids + item->first, item->size};
-    if (call->kind == BERTH_CALL_EMBED) {
-        item->vector = call->numbers + i * call->width;
-        return berth_session_embed_sequences(session, &sequence, 1, call->pooling,
-                                             call->numbers + i * call->width, err);
-    }
-    enum berth_status status = berth_session_classify_sequences(session, &sequence, 1, &item->result, err);
-    if (status != BERTH_OK)
-        return status;
-    float *logits = call->numbers + i * 2 * call->width, *scores = logits + call->width;
-    memcpy(logits, item->result.logits, call->width * sizeof *logits);
-    memcpy(scores, item->result.scores, call->width * sizeof *scores);
-    item->result.logits = logits;
-    item->result.scores = scores;
-    item->result.truncated = item->truncated;
-    return BERTH_OK;
-}
-
-static void run_call(struct berth_job *job, void *owner)
-{
-    struct berth_request *request = (struct berth_request *)job;
-    struct berth_call *call = &request->call;
-    const struct berth_instance *instance = owner;
-    struct berth_error err;
-    uint64_t started = berth_clock_ns();
-    call->queue_ns = started - request->received_ns;
-    if (!berth_request_overdue(request)) {
-        for (size_t i = 0; i < call->count && !request->reply.status; i++)
-            if (call->items[i].status == BERTH_OK && !berth_request_abandoned(request) &&
-                compute_one(call, instance->session, i, &err) != BERTH_OK)
-                berth_reply_failure(&request->reply, &err);
-        call->compute_ns = berth_clock_ns() - started;
-        if (!request->reply.status)
-            call->answer(request);
-    }
-    berth_request_finish(request);
-}
-
-static bool push_call(struct berth_request *request)
-{
-    return berth_registry_push(request->server->registry, request->call.entry, &request->job);
-}
-
 void berth_call_submit(struct berth_call *call, void (*answer)(struct berth_request *request))
 {
     if (!prepare(call))
         return;
     call->answer = answer;
-    if (call->count == 0)
-        answer(call->request);
-    else
-        berth_request_defer(call->request, run_call, push_call);
+    call->request->step = BERTH_STEP_CALL;
+}
+
+void berth_call_normalize(float *vector, size_t width)
+{
+    double sum = 0;
+    for (size_t i = 0; i < width; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    double length = sqrt(sum);
+    for (size_t i = 0; i < width && length > 0; i++)
+        vector[i] = (float)((double)vector[i] / length);
 }

@@ -85,11 +85,16 @@ struct berth_call {
     uint64_t tokenize_ns, queue_ns, compute_ns;
 
     /* The rest is the core's. */
-    struct berth_entry *entry;
+    struct berth_call *next; /* in a queue */
+    size_t taken;            /* items before it are in batches, or done */
+    size_t unfinished;       /* items without their result yet */
+    bool failed;
+    uint64_t submitted_ns, started_ns, counted_ns;
     void (*answer)(struct berth_request *request);
     size_t item_capacity, token_capacity, number_capacity;
     float *numbers;              /* logits and scores, or vectors, of all texts */
     struct berth_tokens encoded; /* scratch */
+    size_t encoded_longest;
     struct berth_buffer messages;
 };
 
@@ -113,7 +118,12 @@ void berth_call_submit(struct berth_call *call, void (*answer)(struct berth_requ
 struct berth_call *berth_call_begin_entry(struct berth_request *request, struct berth_entry *entry,
                                           enum berth_call_kind kind);
 
-/* For the core: frees what the call holds. */
+/* For the core: empties the call but keeps its memory; how much that is; frees it. */
+void berth_call_reset(struct berth_call *call);
+size_t berth_call_bytes(const struct berth_call *call);
 void berth_call_clear(struct berth_call *call);
+
+/* Makes a vector one of length 1; one of zeros stays so. */
+void berth_call_normalize(float *vector, size_t width);
 
 #endif

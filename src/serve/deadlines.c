@@ -143,9 +143,9 @@ void berth_deadlines_pause(struct berth_deadlines *deadlines, struct berth_watch
     set_late(deadlines, watch, UINT64_MAX, NULL);
 }
 
-bool berth_deadlines_gone(const struct berth_watch *watch)
+bool berth_deadlines_closed(int socket)
 {
-    struct pollfd client = {.fd = watch ? watch->socket : -1, .events = POLLRDHUP};
+    struct pollfd client = {.fd = socket, .events = POLLRDHUP};
     return poll(&client, 1, 0) == 1 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 

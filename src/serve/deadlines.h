@@ -28,8 +28,8 @@ void berth_deadlines_begin(struct berth_deadlines *deadlines, struct berth_watch
                            const char *farewell);
 void berth_deadlines_pause(struct berth_deadlines *deadlines, struct berth_watch *watch);
 
-/* Whether the client has closed its side. */
-bool berth_deadlines_gone(const struct berth_watch *watch);
+/* Whether the client has closed its side of a connection. */
+bool berth_deadlines_closed(int socket);
 
 /* Before the socket is closed: after it, its number may name another one. */
 void berth_deadlines_forget(struct berth_deadlines *deadlines, struct berth_watch *watch);

@@ -1,10 +1,50 @@
-/* health.c: GET /health, answered on the event loop, so it answers while models compute. A server that drains
- * refuses every request with 503 before any handler is asked; then so does this one. */
+/* health.c: liveness, readiness and metrics, answered on the event loop, so they answer while models compute.
+ * A server that drains refuses the question whether it is ready, as it refuses every other; it goes on to say
+ * that it lives. */
+#include "base/alloc.h"
 #include "serve/handlers.h"
 
-void berth_handle_health(struct berth_request *request)
+static void say(struct berth_request *request, const char *json)
 {
     berth_reply_begin(&request->reply, 200, "application/json");
-    if (!berth_buffer_text(&request->reply.body, "{\"status\": \"ok\"}\n"))
+    if (!berth_buffer_text(&request->reply.body, json))
         berth_reply_error(&request->reply, 500, "memory ran out");
+}
+
+void berth_handle_live(struct berth_request *request)
+{
+    say(request, "{\"live\": true}\n");
+}
+
+/* Ready: every model that was not unloaded on purpose is loaded and warm; the server listens only when all
+ * are. */
+void berth_handle_health(struct berth_request *request)
+{
+    say(request, "{\"status\": \"ok\"}\n");
+}
+
+static void fill_row(struct berth_registry *registry, struct berth_entry *entry,
+                     struct berth_metrics_row *row)
+{
+    struct berth_deployment *deployment = berth_registry_acquire(registry, entry);
+    row->name = entry->name;
+    row->version = entry->version;
+    row->ready = deployment != NULL;
+    row->pending = deployment ? berth_queue_calls(&deployment->queue) : 0;
+    berth_registry_release(registry, deployment);
+    berth_metrics_snapshot(entry->metrics, &row->counts);
+}
+
+void berth_handle_metrics(struct berth_request *request)
+{
+    struct berth_server *server = request->server;
+    size_t count = berth_registry_count(server->registry);
+    struct berth_metrics_row *rows = berth_calloc(count, sizeof *rows);
+    for (size_t i = 0; rows && i < count; i++)
+        fill_row(server->registry, berth_registry_at(server->registry, i), &rows[i]);
+    berth_reply_begin(&request->reply, 200, "text/plain; version=0.0.4; charset=utf-8");
+    if (!rows || !berth_metrics_write(&request->reply.body, rows, count, atomic_load(&server->connections),
+                                      atomic_load(&server->waiting)))
+        berth_reply_error(&request->reply, 503, "memory ran out");
+    berth_free(rows);
 }

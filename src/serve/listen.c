@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -59,4 +63,44 @@ enum berth_status berth_listen(const char *host, unsigned *port, int *out, struc
     *port = port_of(fd);
     *out = fd;
     return BERTH_OK;
+}
+
+/* True when nobody listens there any more. */
+static bool is_stale(const struct sockaddr_un *address)
+{
+    struct stat what;
+    if (lstat(address->sun_path, &what) != 0 || !S_ISSOCK(what.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                   errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
+enum berth_status berth_listen_unix(const char *path, int *out, struct berth_error *err)
+{
+    *out = -1;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) == 0 || strlen(path) >= sizeof address.sun_path)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "Unix socket '%s': a path of 1 to %zu bytes is needed",
+                          path, sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (is_stale(&address))
+        unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+        if (chmod(path, 0660) == 0 && listen(fd, SOMAXCONN) == 0) {
+            *out = fd;
+            return BERTH_OK;
+        }
+        int reason = errno;
+        unlink(path);
+        errno = reason;
+    }
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    return berth_fail_errno(err, reason, "cannot listen on the Unix socket %s", path);
 }

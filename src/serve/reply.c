@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/float_text.h"
 
 void berth_reply_begin(struct berth_reply *reply, unsigned status, const char *content_type)
 {
@@ -30,7 +31,7 @@ static const char *error_type(unsigned status)
         unsigned status;
         const char *name;
     } types[] = {{400, "Validation"},  {404, "NotFound"},   {405, "MethodNotAllowed"}, {409, "Conflict"},
-                 {413, "TooLarge"},    {422, "Validation"}, {429, "Overloaded"},       {500, "Backend"},
+                 {413, "TooLarge"}, {415, "Validation"},    {422, "Validation"}, {429, "Overloaded"},       {500, "Backend"},
                  {501, "Unsupported"}, {503, "Unhealthy"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].status == status)
@@ -101,12 +102,8 @@ void berth_reply_failure(struct berth_reply *reply, const struct berth_error *er
 
 bool berth_reply_float(struct berth_buffer *body, float value)
 {
-    char digits[32];
-    snprintf(digits, sizeof digits, "%.9g", (double)value);
-    char *comma = strchr(digits, ',');
-    if (comma)
-        *comma = '.';
-    return berth_buffer_text(body, digits);
+    char digits[BERTH_FLOAT_TEXT];
+    return berth_buffer_append(body, digits, berth_float_text(value, digits));
 }
 
 void berth_reply_header(struct berth_reply *reply, const char *name, const char *format, ...)

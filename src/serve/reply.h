@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "berth/status.h"
 
-enum { BERTH_REPLY_HEADERS = 4 };
+enum { BERTH_REPLY_HEADERS = 6 };
 
 struct berth_reply {
     unsigned status;          /* 0: none yet */
@@ -15,7 +15,7 @@ struct berth_reply {
     const char *allow;        /* for 405; static storage, NULL otherwise */
     struct {
         const char *name; /* static storage; NULL: none */
-        char value[80];
+        char value[96];
     } header[BERTH_REPLY_HEADERS]; /* more of them */
     struct berth_buffer body;
 };

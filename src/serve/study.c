@@ -1,14 +1,12 @@
 /* study.c: the two endpoints of the 2021 case study's server: /set_model chooses, /inference classifies a
  * list of texts. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/checked.h"
-#include "base/cpu.h"
-#include "base/json_text.h"
 #include "serve/handlers.h"
+#include "serve/members.h"
 
 /* Python's and everybody's spellings; false for another word. */
 static bool parse_truth(const char *word, bool *truth)
@@ -20,28 +18,21 @@ static bool parse_truth(const char *word, bool *truth)
 static void run_set_model(struct berth_request *request)
 {
     struct berth_server *server = request->server;
-    struct berth_instance *retired = NULL;
+    struct berth_registry *registry = server->registry;
     struct berth_error err;
-    size_t allowed = berth_cpu_allowed(NULL, 0);
-    size_t threads = berth_min(request->threads, allowed);
-    if (!berth_request_overdue(request)) {
-        if (request->quantised &&
-            berth_registry_quantise(server->registry, request->entry, &request->entry, &err) != BERTH_OK) {
-            berth_reply_failure(&request->reply, &err);
-        } else if (threads > 0 && berth_registry_set_threads(server->registry, request->entry, threads,
-                                                             &retired, &err) != BERTH_OK) {
-            berth_reply_failure(&request->reply, &err);
-        } else {
-            atomic_store(&server->study, request->entry);
-            if (threads == request->threads)
-                berth_reply_text(&request->reply, 200, "Model set to %s", request->entry->name);
-            else
-                berth_reply_text(&request->reply, 200,
-                                 "Model set to %s (%zu threads: all that this process may use)",
-                                 request->entry->name, threads);
-        }
+    size_t threads = berth_min(request->threads, server->processors);
+    if ((request->quantised &&
+         berth_registry_quantise(registry, request->target, &request->target, &err) != BERTH_OK) ||
+        (threads > 0 && berth_registry_set_threads(registry, request->target, threads, &err) != BERTH_OK)) {
+        berth_reply_failure(&request->reply, &err);
+        return;
     }
-    berth_instance_free(retired);
+    atomic_store(&server->study, request->target);
+    if (threads == request->threads)
+        berth_reply_text(&request->reply, 200, "Model set to %s", request->target->name);
+    else
+        berth_reply_text(&request->reply, 200, "Model set to %s (%zu threads: all that this process may use)",
+                         request->target->name, threads);
 }
 
 void berth_handle_set_model(struct berth_request *request)
@@ -52,8 +43,8 @@ void berth_handle_set_model(struct berth_request *request)
         berth_reply_error(reply, 400, "Requests to `set_model` must include `model_type`");
         return;
     }
-    request->entry = berth_registry_find(request->server->registry, value);
-    if (!request->entry) {
+    request->target = berth_registry_find(request->server->registry, value, NULL);
+    if (!request->target) {
         berth_reply_error(reply, 404, "no model named '%s' is served here", value);
         return;
     }
@@ -75,69 +66,61 @@ void berth_handle_set_model(struct berth_request *request)
     berth_request_manage(request, run_set_model);
 }
 
-/* The texts of the body, or NULL and the reply says why not. */
-static json_t *read_texts(struct berth_request *request)
+/* Adds the texts of the body, a list of them; false when the reply says why not. */
+static bool add_texts(struct berth_request *request, struct berth_call *call)
 {
-    json_error_t fault;
-    const char *body = "";
-    if (request->body.data) {
-        berth_json_text_mend(request->body.data, request->body.size);
-        body = request->body.data;
+    struct berth_reply *reply = &request->reply;
+    struct berth_json json;
+    struct berth_slice slice;
+    char none[1] = {0};
+    size_t count = 0;
+    berth_json_begin(&json, request->body.data ? request->body.data : none, request->body.size);
+    if (!berth_json_open(&json, '[')) {
+        berth_json_skip(&json);
+        if (berth_body_end(&json, reply))
+            berth_reply_error(reply, 422, "the body is not a list of texts");
+        return false;
     }
-    json_t *texts = json_loadb(body, request->body.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
-    if (!texts) {
-        berth_reply_error(&request->reply, 400, "the body is not JSON: line %d: %s", fault.line, fault.text);
-        return NULL;
+    while (berth_json_item(&json)) {
+        if (!berth_json_string(&json, &slice)) {
+            berth_json_skip(&json);
+            return berth_body_refuse(&json, reply, "item %zu of the list is not a text", count);
+        }
+        if (!berth_call_add_text(call, &(struct berth_text){.text = slice.bytes, .size = slice.size}))
+            return false;
+        count++;
     }
-    size_t bad = 0, count = json_array_size(texts);
-    while (bad < count && json_is_string(json_array_get(texts, bad)))
-        bad++;
-    if (count > 0 && bad == count)
-        return texts;
-    if (!json_is_array(texts))
-        berth_reply_error(&request->reply, 422, "the body is not a list of texts");
-    else if (count == 0)
-        berth_reply_error(&request->reply, 400, "the list of texts is empty");
-    else
-        berth_reply_error(&request->reply, 422, "item %zu of the list is not a text", bad);
-    json_decref(texts);
-    return NULL;
-}
-
-/* Appends "[l0, l1]" for each text. */
-static bool write_logits(struct berth_buffer *body, const struct berth_call *call)
-{
-    bool fits = true;
-    for (size_t i = 0; i < call->count; i++) {
-        const struct berth_result *result = &call->items[i].result;
-        fits = fits && berth_buffer_text(body, i == 0 ? "[" : ", [");
-        for (size_t k = 0; k < result->labels; k++)
-            fits = fits && (k == 0 || berth_buffer_text(body, ", ")) &&
-                   berth_reply_float(body, result->logits[k]);
-        fits = fits && berth_buffer_text(body, "]");
-    }
-    return fits;
+    if (!berth_body_end(&json, reply))
+        return false;
+    if (count == 0)
+        berth_reply_error(reply, 400, "the list of texts is empty");
+    return count > 0;
 }
 
 /* "time" is what the texts took, without waiting for others'; "input_size" the tokens of the longest. */
 static void answer_inference(struct berth_request *request)
 {
     const struct berth_call *call = &request->call;
-    struct berth_buffer *body = &request->reply.body;
     size_t longest = 0;
-    for (size_t i = 0; i < call->count; i++)
+    struct berth_writer writer = berth_write_begin(&request->reply, 200, "application/json");
+    berth_write(&writer, "{\"predictions\": [");
+    for (size_t i = 0; i < call->count; i++) {
+        const struct berth_result *result = &call->items[i].result;
         longest = berth_max(longest, call->items[i].size);
-    berth_reply_begin(&request->reply, 200, "application/json");
-    bool fits = berth_buffer_text(body, "{\"predictions\": [") && write_logits(body, call);
-    double seconds = (double)(call->tokenize_ns + call->compute_ns) * 1e-9;
-    json_t *rest = json_pack("{s:f, s:I, s:s}", "time", seconds, "input_size", (json_int_t)longest,
-                             "model_path", call->path);
-    char *text = rest ? json_dumps(rest, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
-    fits = fits && text && berth_buffer_format(body, "], %s\n", text + 1);
-    free(text);
-    json_decref(rest);
-    if (!fits)
-        berth_reply_error(&request->reply, 503, "memory ran out");
+        for (size_t k = 0; k < result->labels; k++) {
+            berth_write(&writer, k > 0 ? ", " : i > 0 ? ", [" : "[");
+            berth_write_float(&writer, result->logits[k]);
+        }
+        berth_write(&writer, "]");
+    }
+    berth_write(&writer, "], \"time\": ");
+    berth_write_float(&writer, (float)((double)(call->tokenize_ns + call->compute_ns) * 1e-9));
+    berth_write(&writer, ", \"input_size\": ");
+    berth_write_integer(&writer, (int64_t)longest);
+    berth_write(&writer, ", \"model_path\": ");
+    berth_write_text(&writer, call->path);
+    berth_write(&writer, "}\n");
+    berth_write_end(&writer, &request->reply);
 }
 
 void berth_handle_inference(struct berth_request *request)
@@ -153,17 +136,9 @@ void berth_handle_inference(struct berth_request *request)
         berth_reply_error(&request->reply, 409, "no model is set: POST /set_model?model_type=NAME first");
         return;
     }
-    json_t *texts = call ? read_texts(request) : NULL;
-    if (!texts)
+    if (!call)
         return;
     call->batched = true;
-    bool added = true;
-    for (size_t i = 0; i < json_array_size(texts) && added; i++) {
-        const json_t *item = json_array_get(texts, i);
-        added = berth_call_add_text(
-            call, &(struct berth_text){.text = json_string_value(item), .size = json_string_length(item)});
-    }
-    json_decref(texts);
-    if (added)
+    if (add_texts(request, call))
         berth_call_submit(call, answer_inference);
 }

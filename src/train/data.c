@@ -263,6 +263,7 @@ void berth_train_data_clear(struct berth_train_data *data)
     berth_free(data->labels);
     berth_free(data->targets);
     berth_free(data->teacher);
+    berth_free(data->states);
     *data = (struct berth_train_data){0};
 }
 
@@ -396,14 +397,17 @@ enum berth_status berth_train_data_infer(const struct berth_train_data *data, st
 /* --- batches -------------------------------------------------------------------------------------- */
 
 enum berth_status berth_train_window_init(struct berth_train_window *window, size_t texts, size_t tokens,
-                                          size_t width, size_t labels, struct berth_error *err)
+                                          size_t width, size_t labels, size_t hidden, struct berth_error *err)
 {
     *window = (struct berth_train_window){.offsets = berth_calloc(texts + 1, sizeof *window->offsets),
                                           .ids = berth_calloc(tokens, sizeof *window->ids),
                                           .types = berth_calloc(tokens, 1),
                                           .targets = berth_calloc(texts * width, sizeof *window->targets),
                                           .teacher = berth_calloc(texts * labels, sizeof *window->teacher)};
-    if (window->offsets && window->ids && window->types && window->targets && window->teacher)
+    if (hidden > 0)
+        window->states = berth_calloc(texts * hidden, sizeof *window->states);
+    if (window->offsets && window->ids && window->types && window->targets && window->teacher &&
+        (window->states || hidden == 0))
         return BERTH_OK;
     berth_train_window_clear(window);
     return berth_fail_memory(err, "a batch", tokens * sizeof(int32_t));
@@ -416,6 +420,7 @@ void berth_train_window_clear(struct berth_train_window *window)
     berth_free(window->types);
     berth_free(window->targets);
     berth_free(window->teacher);
+    berth_free(window->states);
     *window = (struct berth_train_window){0};
 }
 
@@ -432,6 +437,9 @@ void berth_train_window_fill(struct berth_train_window *window, const struct ber
         if (data->teacher)
             memcpy(window->teacher + i * labels, data->teacher + row * labels,
                    labels * sizeof *window->teacher);
+        if (window->states && data->states)
+            memcpy(window->states + i * data->hidden, data->states + row * data->hidden,
+                   data->hidden * sizeof *window->states);
         tokens += length;
         window->offsets[i + 1] = tokens;
     }

@@ -24,6 +24,8 @@ struct berth_train_data {
     double *targets;  /* [count, width], owned; filled by berth_train_data_label */
     size_t width;
     float *teacher; /* [count, labels] logits, owned, or NULL */
+    float *states;  /* [count, hidden] the teacher's last hidden states of first tokens, owned, or NULL */
+    size_t hidden;  /* of those */
     bool from_ids;  /* the lines gave token ids, no texts */
     size_t longest; /* tokens of the longest example */
 };
@@ -60,7 +62,7 @@ enum berth_status berth_train_data_infer(const struct berth_train_data *data, st
 enum berth_status berth_config_set_labels(struct berth_config *config, enum berth_problem problem,
                                           size_t count, const char *const *names, struct berth_error *err);
 
-/* The arrays of a batch of at most `texts` examples, owned. */
+/* The arrays of a batch of at most `texts` examples, owned; hidden 0: without a teacher's states. */
 struct berth_train_window {
     struct berth_train_batch batch;
     size_t *offsets;
@@ -68,9 +70,11 @@ struct berth_train_window {
     uint8_t *types;
     double *targets;
     float *teacher;
+    float *states; /* NULL: none */
 };
 enum berth_status berth_train_window_init(struct berth_train_window *window, size_t texts, size_t tokens,
-                                          size_t width, size_t labels, struct berth_error *err);
+                                          size_t width, size_t labels, size_t hidden,
+                                          struct berth_error *err);
 void berth_train_window_clear(struct berth_train_window *window);
 /* Examples rows[0 .. count). */
 void berth_train_window_fill(struct berth_train_window *window, const struct berth_train_data *data,

@@ -153,3 +153,15 @@ double berth_loss_of(const struct berth_loss *loss, float *dlogits, const float 
     }
     return sum / scale;
 }
+
+double berth_loss_of_states(double weight, float *dstates, const float *states, const float *teacher,
+                            size_t texts, size_t n, double scale)
+{
+    double sum = 0, share = weight / ((double)texts * (double)n);
+    for (size_t i = 0; i < texts * n; i++) {
+        double distance = (double)states[i] - teacher[i];
+        sum += distance * distance;
+        dstates[i] = (float)(2 * distance * share * scale);
+    }
+    return sum * share;
+}

@@ -20,6 +20,7 @@ struct berth_loss {
     double smoothing;            /* 0: none */
     const double *class_weights; /* [labels] or NULL: all 1; single label only */
     double alpha, temperature;   /* read with a teacher */
+    double hidden;               /* weight of the distance to the teacher's hidden states; 0: none */
 };
 
 /* A text's target: a class, [labels] zeros and ones, or a value. */
@@ -29,5 +30,10 @@ size_t berth_loss_width(const struct berth_loss *loss);
  * logits or NULL. */
 double berth_loss_of(const struct berth_loss *loss, float *dlogits, const float *logits,
                      const double *targets, const float *teacher, size_t texts, double scale);
+
+/* `weight` times the mean squared distance of two sets of rows [texts, n] (hidden states to a teacher's);
+ * dstates [texts, n] gets its gradient times `scale`. */
+double berth_loss_of_states(double weight, float *dstates, const float *states, const float *teacher,
+                            size_t texts, size_t n, double scale);
 
 #endif

@@ -67,3 +67,17 @@ void berth_masking_apply(struct berth_masking *masking, struct berth_train_batch
     if (batch->masked == 0)
         mask(masking, batch, ids, word, &rng);
 }
+
+void berth_masking_drop(const struct berth_tokenizer *tokenizer, int32_t *ids, size_t count, double share,
+                        uint64_t seed, uint64_t number)
+{
+    int32_t mask = berth_tokenizer_special(tokenizer, BERTH_SPECIAL_MASK),
+            unknown = berth_tokenizer_special(tokenizer, BERTH_SPECIAL_UNK);
+    struct berth_rng rng;
+    berth_rng_seed(&rng, seed + (number + 1) * 0xd1342543de82ef95u);
+    for (size_t i = 0; i < count; i++) {
+        double draw = berth_rng_uniform(&rng);
+        if (draw < share && !is_special(tokenizer, ids[i]))
+            ids[i] = mask >= 0 ? mask : unknown;
+    }
+}

@@ -22,4 +22,9 @@ void berth_masking_clear(struct berth_masking *masking); /* {0} is fine */
 void berth_masking_apply(struct berth_masking *masking, struct berth_train_batch *batch, int32_t *ids,
                          uint64_t seed, uint64_t number);
 
+/* Word dropout: each of the ids that is not special becomes [MASK], or [UNK] in a vocabulary without it, with
+ * probability `share`. */
+void berth_masking_drop(const struct berth_tokenizer *tokenizer, int32_t *ids, size_t count, double share,
+                        uint64_t seed, uint64_t number);
+
 #endif

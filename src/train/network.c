@@ -57,6 +57,14 @@ static void take_layer(struct sizer *s, size_t index)
     size_t c = weights->hidden, f = weights->ffn, tokens = network->max_tokens;
     bool last = index + 1 == weights->layers && !weights->masked;
     size_t rows = last ? network->max_texts : tokens;
+    *kept = (struct berth_kept_layer){0};
+    if (index > 0 && index < network->sharing) {
+        *kept = network->layer[0];
+        kept->again = index + 1 < network->sharing;
+        kept->out = take_floats(s, rows, c);
+        return;
+    }
+    kept->again = index + 1 < network->sharing;
     kept->gathered = last ? take_floats(s, rows, c) : NULL;
     kept->query = take_floats(s, rows, c);
     kept->key_value = take_floats(s, tokens, 2 * c);
@@ -143,6 +151,35 @@ static size_t lay_out(struct berth_network *network, size_t longest)
     return s.need;
 }
 
+/* Lets as few layers share their activations as the bound asks for; returns the bytes of the arena. */
+static size_t plan_memory(struct berth_network *network, const struct berth_network_bounds *bounds)
+{
+    size_t layers = network->weights->layers - !network->weights->masked; /* the last one's are few */
+    size_t need = lay_out(network, bounds->longest);
+    for (network->sharing = 2; bounds->memory && need > bounds->memory && network->sharing <= layers;
+         network->sharing++)
+        need = lay_out(network, bounds->longest);
+    network->sharing--;
+    return need;
+}
+
+static enum berth_status take_memory(struct berth_network *network, const struct berth_network_bounds *bounds,
+                                     struct berth_error *err)
+{
+    size_t need = plan_memory(network, bounds);
+    if (bounds->memory && need > bounds->memory)
+        return berth_fail(
+            err, BERTH_LIMIT,
+            "activations need %zu bytes even when all layers but one compute theirs again, and %zu "
+            "are allowed; allow more, or use a smaller --batch-size or --max-length",
+            need, bounds->memory);
+    if (!berth_arena_init(&network->arena, need))
+        return berth_fail_memory(
+            err, "activations; a smaller --batch-size, --max-length or --activation-memory needs less", need);
+    lay_out(network, bounds->longest);
+    return BERTH_OK;
+}
+
 enum berth_status berth_network_new(const struct berth_encoder *encoder, const struct berth_weights *weights,
                                     const struct berth_kernels *kernels, struct berth_team *team,
                                     const struct berth_network_bounds *bounds, struct berth_network **out,
@@ -165,12 +202,13 @@ enum berth_status berth_network_new(const struct berth_encoder *encoder, const s
     network->max_pairs = bounds->pairs;
     network->max_masked = berth_network_slots(bounds->tokens);
     network->layer = berth_calloc(weights->layers, sizeof *network->layer);
-    size_t need = network->layer ? lay_out(network, bounds->longest) : 0;
-    if (!network->layer || !berth_arena_init(&network->arena, need)) {
+    enum berth_status status =
+        network->layer ? take_memory(network, bounds, err)
+                       : berth_fail_memory(err, "layers", weights->layers * sizeof *network->layer);
+    if (status != BERTH_OK) {
         berth_network_free(network);
-        return berth_fail_memory(err, "activations; a smaller --batch-size or --max-length needs less", need);
+        return status;
     }
-    lay_out(network, bounds->longest);
     *out = network;
     return BERTH_OK;
 }
@@ -412,6 +450,11 @@ void berth_network_forward(struct berth_network *network, const struct berth_tra
     apply(network, network->logits, network->pool_out, &weights->classifier, network->texts);
 }
 
+const float *berth_network_first(const struct berth_network *network)
+{
+    return network->layer[network->weights->layers - 1].out;
+}
+
 /* --- backward ------------------------------------------------------------------------------------- */
 
 /* Gradients of a linear map's weights; and of its input, plus `residual`, when dx is not NULL. */
@@ -490,6 +533,8 @@ static void backward_layer(struct berth_network *network, size_t index)
     const struct berth_crew *crew = &network->crew;
     size_t c = weights->hidden, tokens = network->tokens, rows = kept->gathered ? network->texts : tokens;
     float *d = network->d_out, *mid = network->d_mid;
+    if (kept->again)
+        forward_layer(network, index, kept->in);
     norm_back(network, d, d, kept->sum, &layer->ffn_norm, rows);
     drop(network, index, BERTH_DROP_FFN, mid, d, NULL, rows, c);
     apply_back(network, network->d_ffn, NULL, mid, kept->ffn_act, &layer->ffn_out, rows);
@@ -581,6 +626,8 @@ static void backward_classifier(struct berth_network *network, const float *dlog
     berth_rows_act_back(&network->crew, mid, mid, network->pool_sum, texts, c, network->pooler_act);
     apply_back(network, network->d_out, NULL, mid, network->head_in, &weights->pooler, texts);
     drop(network, last, BERTH_DROP_HEAD_IN, network->d_out, network->d_out, NULL, texts, c);
+    if (network->d_first)
+        network->crew.kernels->add3_f32(network->d_out, network->d_out, network->d_first, NULL, texts * c);
 }
 
 void berth_network_backward(struct berth_network *network, const float *dlogits)

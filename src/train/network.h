@@ -5,7 +5,9 @@
  * What a classifier needs of the last layer is the first token's row: its keys and values come from all
  * tokens, everything else is computed for one row a text, forward and backward.
  *
- * All memory is one arena, made once for the largest batch. */
+ * All memory is one arena, made once for the largest batch. Where it would be more than the bounds allow, the
+ * lowest layers share one set of activations, and all but the topmost of them are computed a second time when
+ * the backward pass comes to them: the same bits, for time instead of memory. */
 #ifndef BERTH_TRAIN_NETWORK_H
 #define BERTH_TRAIN_NETWORK_H
 
@@ -50,6 +52,7 @@ struct berth_kept_layer {
     float *ffn_sum;       /* [R, F]: before the activation */
     float *ffn_act;       /* [R, F] */
     float *sum, *out;     /* [R, C] */
+    bool again;           /* others have used these activations since: compute them again, from `in` */
 };
 
 struct berth_network {
@@ -62,6 +65,7 @@ struct berth_network {
     size_t pad; /* id whose embedding has no gradient */
     float eps;
     size_t max_tokens, max_texts, max_pairs;
+    size_t sharing; /* lowest layers with one set of activations (but for `out`) */
     /* The batch at work, copied so that the caller's arrays may change between forward and backward. */
     size_t texts, tokens;
     size_t *offsets;    /* [max_texts + 1] */
@@ -82,6 +86,8 @@ struct berth_network {
     float *masked_loss; /* [max_masked, 2]: the loss of a word, and whether it was predicted */
     float *masked_in, *masked_sum, *masked_act, *masked_out; /* [max_masked, C], then [max_masked, E] */
     /* Gradients on their way back. */
+    const float *d_first; /* [texts, C] borrowed, or NULL: of the first tokens' last hidden states, besides
+                             the head's; set before the backward pass */
     float *d_out, *d_mid, *d_ffn, *d_query,
         *d_key_value; /* [tokens, C], [tokens, C], [tokens, F], [tokens, C], [tokens, 2C] */
 };
@@ -89,6 +95,7 @@ struct berth_network {
 /* Bounds of a batch; max_pairs is the sum of berth_network_pairs over its texts. */
 struct berth_network_bounds {
     size_t tokens, texts, pairs, longest;
+    size_t memory; /* bytes of the arena at most; 0: as many as it takes */
 };
 size_t berth_network_pairs(size_t length);
 
@@ -100,6 +107,9 @@ void berth_network_free(struct berth_network *network); /* NULL is fine */
 
 /* Slots that a batch of so many tokens may have. */
 size_t berth_network_slots(size_t tokens);
+
+/* Last hidden states [texts, C] of the first tokens of the batch that went forward last; classifiers only. */
+const float *berth_network_first(const struct berth_network *network);
 
 /* Logits [texts, labels] of the batch, in network->logits. rates NULL: nothing is dropped (evaluation). */
 void berth_network_forward(struct berth_network *network, const struct berth_train_batch *batch,

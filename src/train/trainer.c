@@ -29,6 +29,7 @@ struct run {
     struct berth_train_state state;
     struct berth_evaluation best; /* of the weights in model.safetensors */
     float *dlogits;               /* [batch, labels] */
+    float *dfirst;                /* [batch, hidden], with a teacher's hidden states; else NULL */
     size_t *rows, *scratch;       /* [train->count] the epoch's order, and for making one */
     size_t *dev_rows, *dev_scratch;
     size_t epoch;              /* that rows are of; SIZE_MAX: none */
@@ -74,11 +75,11 @@ static uint64_t fingerprint(const struct run *run)
 {
     const struct berth_finetune_options *o = run->options;
     const struct berth_train_data *data = run->job->train;
-    const double numbers[] = {o->learning_rate,      o->weight_decay,       o->adam_beta1,
-                              o->adam_beta2,         o->adam_epsilon,       o->max_grad_norm,
-                              o->layer_decay,        o->label_smoothing,    o->hidden_dropout,
-                              o->attention_dropout,  o->classifier_dropout, o->distill_alpha,
-                              o->distill_temperature};
+    const double numbers[] = {o->learning_rate,       o->weight_decay,       o->adam_beta1,
+                              o->adam_beta2,          o->adam_epsilon,       o->max_grad_norm,
+                              o->layer_decay,         o->label_smoothing,    o->hidden_dropout,
+                              o->attention_dropout,   o->classifier_dropout, o->distill_alpha,
+                              o->distill_temperature, o->distill_hidden,     o->word_dropout};
     const size_t counts[] = {run->steps,
                              o->batch_size,
                              o->gradient_accumulation_steps,
@@ -99,6 +100,8 @@ static uint64_t fingerprint(const struct run *run)
     hash = mix_bytes(hash, data->targets, data->count * data->width * sizeof *data->targets);
     if (data->teacher)
         hash = mix_bytes(hash, data->teacher, data->count * run->weights->labels * sizeof *data->teacher);
+    if (data->states)
+        hash = mix_bytes(hash, data->states, data->count * data->hidden * sizeof *data->states);
     return mix_bytes(hash, run->weights->value, run->weights->total * sizeof(float));
 }
 
@@ -127,7 +130,7 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     const struct berth_train_job *job = run->job;
     enum berth_status status;
     struct berth_network_bounds bounds = berth_order_bounds(job->train, run->options->batch_size);
-    size_t width = job->train->width, labels = job->loss.labels;
+    size_t width = job->train->width, labels = job->loss.labels, hidden = job->train->hidden;
     const struct berth_weights_options made = {.labels = labels,
                                                .vocab = berth_tokenizer_vocab_size(job->tokenizer),
                                                .seed = job->seed,
@@ -137,6 +140,7 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
         bounds.tokens = berth_max(bounds.tokens, job->dev->longest);
         bounds.pairs = berth_max(bounds.pairs, berth_network_pairs(job->dev->longest));
     }
+    bounds.memory = run->options->activation_memory;
     count_steps(run);
     BERTH_TRY(berth_weights_new(job->encoder, &made, job->kernels, &run->weights, err));
     BERTH_TRY(
@@ -144,15 +148,17 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     run->network->bf16 = job->bf16;
     if (job->masked)
         BERTH_TRY(berth_masking_init(&run->masking, job->tokenizer, run->weights->vocab, bounds.tokens, err));
-    BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, err));
+    BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, hidden, err));
     const struct berth_optimizer_options options = optimizer_options(run);
     BERTH_TRY(berth_optimizer_new(&options, run->weights, &run->optimizer, err));
     run->dlogits = berth_calloc(bounds.texts * labels, sizeof *run->dlogits);
+    run->dfirst = hidden ? berth_calloc(bounds.texts * hidden, sizeof *run->dfirst) : NULL;
     run->rows = berth_calloc(job->train->count, sizeof *run->rows);
     run->scratch = berth_calloc(job->train->count, sizeof *run->scratch);
     run->dev_rows = berth_calloc(job->dev ? job->dev->count : 1, sizeof *run->dev_rows);
     run->dev_scratch = berth_calloc(job->dev ? job->dev->count : 1, sizeof *run->dev_scratch);
-    if (!run->dlogits || !run->rows || !run->scratch || !run->dev_rows || !run->dev_scratch)
+    if (!run->dlogits || (hidden && !run->dfirst) || !run->rows || !run->scratch || !run->dev_rows ||
+        !run->dev_scratch)
         return berth_fail_memory(err, "the order of examples", job->train->count * 2 * sizeof *run->rows);
     run->epoch = SIZE_MAX;
     run->output = (struct berth_output){.directory = job->directory,
@@ -175,6 +181,7 @@ static void close_run(struct run *run)
     berth_network_free(run->network);
     berth_weights_free(run->weights);
     berth_free(run->dlogits);
+    berth_free(run->dfirst);
     berth_free(run->rows);
     berth_free(run->scratch);
     berth_free(run->dev_rows);
@@ -200,6 +207,21 @@ static void take_batch(struct run *run, size_t index)
                             berth_min(options->batch_size, data->count - first), run->job->loss.labels);
 }
 
+/* The loss of a classifier's batch, with its gradient. */
+static double classifier_loss(struct run *run, size_t texts, double scale)
+{
+    const struct berth_loss *loss = &run->job->loss;
+    const struct berth_train_data *data = run->job->train;
+    struct berth_network *network = run->network;
+    double sum = berth_loss_of(loss, run->dlogits, network->logits, run->window.targets,
+                               data->teacher ? run->window.teacher : NULL, texts, scale);
+    network->d_first = run->dfirst;
+    if (run->dfirst)
+        sum += berth_loss_of_states(loss->hidden, run->dfirst, berth_network_first(network),
+                                    run->window.states, texts, data->hidden, scale);
+    return sum;
+}
+
 /* Forward and backward of one batch, its gradient times `scale`; returns the loss. */
 static double learn(struct run *run, size_t index, double scale)
 {
@@ -216,14 +238,15 @@ static double learn(struct run *run, size_t index, double scale)
         berth_masking_apply(&run->masking, batch, run->window.ids, run->job->seed, index);
         berth_optimizer_touch_all(run->optimizer, &run->network->crew); /* the head reads the whole table */
     } else {
+        if (run->options->word_dropout > 0)
+            berth_masking_drop(run->job->tokenizer, run->window.ids, batch->offsets[batch->texts],
+                               run->options->word_dropout, run->job->seed, index);
         berth_optimizer_touch(run->optimizer, &run->network->crew, batch->ids, batch->offsets[batch->texts]);
     }
     berth_network_forward(run->network, batch, &rates);
-    double loss =
-        run->job->masked
-            ? berth_network_masked_loss(run->network, run->masking.words, scale, &right)
-            : berth_loss_of(&run->job->loss, run->dlogits, run->network->logits, run->window.targets,
-                            run->job->train->teacher ? run->window.teacher : NULL, batch->texts, scale);
+    double loss = run->job->masked
+                      ? berth_network_masked_loss(run->network, run->masking.words, scale, &right)
+                      : classifier_loss(run, batch->texts, scale);
     if (isfinite(loss))
         berth_network_backward(run->network, run->job->masked ? run->network->logits : run->dlogits);
     run->examples += batch->texts;
@@ -483,6 +506,8 @@ static enum berth_status finish(struct run *run, struct berth_finetune_report *r
     report->examples_per_second = seconds > 0 ? (double)run->examples / seconds : 0;
     report->evaluated = run->job->dev != NULL;
     report->evaluation = run->best;
+    report->activation_bytes = run->network->arena.size;
+    report->recomputed_layers = run->network->sharing - 1;
     report->seed_value[report->seeds++] = run->state.best;
     berth_train_state_remove(run->job->directory);
     return status;

@@ -6,8 +6,8 @@ model=random:bert-tiny
 # usage
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
-expect 2 "not part of version" "$berth" recommend x
-for verb in tokenize predict eval info serve bench convert finetune vocab; do
+expect 2 "not part of version" "$berth" report x
+for verb in tokenize predict eval info serve bench convert finetune vocab pull; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
@@ -37,9 +37,9 @@ refused "runtime cuda is not part of this version" "$berth" predict -m $model --
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
 refused "no such architecture" "$berth" tokenize -m random:nonsense
-refused "cannot fetch" "$berth" predict -m google/bert_uncased x
+refused 'berth pull google/no-such-model' "$berth" predict -m google/no-such-model x
 expect 2 "not a valid" "$berth" predict -m $model --precision fp64 x
-expect 2 "a model has no option 'instances'; it has precision" "$berth" serve -m a=$model,instances=2
+expect 2 "a model has no option 'replicas'; it has precision" "$berth" serve -m a=$model,replicas=2
 expect 2 "'0' is not a valid threads" "$berth" serve -m a=$model,threads=0
 expect 2 "'' is not a valid isa of a model, which is scalar, avx2" "$berth" serve -m a=$model,isa
 expect 2 "'0' is not a valid threads of a model, which is a number" "$berth" serve -m a=$model,isa=avx2,threads=0
@@ -49,7 +49,7 @@ refused "model name 'b,c'" "$berth" serve -m "$work/a,threads=0/b,c"
 expect 2 "a model has no option 'c'" "$berth" serve -m "a=$work/a,c"
 expect 2 "a name and a model are needed" "$berth" serve -m =x
 expect 2 "two models are named 'a'" "$berth" serve -m a=$model -m a=$model
-refused "bundled:sst2" "$berth" predict -m bundled:sst2 x
+refused "bundled:other: no such model comes with berth" "$berth" predict -m bundled:other x
 
 # formats
 expect 0 "" "$berth" predict -m $model "one text" "another"

@@ -154,4 +154,12 @@ if [ -n "${BERTH_ORT_LIBRARY:-}" ] && [ -r "$BERTH_ORT_LIBRARY" ]; then
 else
     echo "note: without ONNX Runtime (BERTH_ORT_LIBRARY, or scripts/peers) no exported file was run in ONNX Runtime"
 fi
+# weights of another element type: half the bytes, read back, the same labels
+expect 0 "" "$berth" convert -m random:bert-tiny --to safetensors -o "$work/whole"
+expect 0 "" "$berth" convert -m "$work/whole" --to safetensors --weights f16 -o "$work/half"
+checks=$((checks + 1))
+[ "$(stat -c %s "$work/half/model.safetensors")" -lt "$(($(stat -c %s "$work/whole/model.safetensors") * 51 / 100))" ] || fail "f16 takes more than half"
+grep -q '"torch_dtype": "float16"' "$work/half/config.json" || fail "config.json does not tell the element type"
+expect 0 "" "$berth" predict -q -m "$work/half" "a fine film"
+refused "for safetensors alone" "$berth" convert -m random:bert-tiny --to onnx --weights f16 -o "$work/x.onnx"
 finish

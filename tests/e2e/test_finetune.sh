@@ -49,6 +49,19 @@ expect 0 "" "$berth" $tiny --task csv --train "$work/contrary.csv" --dev "$work/
 grep -q "^accuracy  *1.0" "$work/out" || fail "a student of alpha 1 does not follow its teacher: $(cat "$work/out")"
 refused "teacher $work/rte has no label 'blame'" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/rte" -o "$work/x"
 refused "multi_label" "$berth" $tiny --task csv --train "$work/a.csv" --teacher "$work/sets" -o "$work/x"
+# two teachers that say the opposite: their mean logits say nothing, so the loss of alpha 1 is that of even odds
+expect 0 "" "$berth" $tiny --task csv --train "$work/contrary.csv" --max-steps 40 --learning-rate 1e-3 -o "$work/opposed"
+expect 0 "" "$berth" $tiny -m "$work/teacher" --task csv --train "$work/a.csv" --dev "$work/a.csv" --max-steps 60 --learning-rate 1e-3 \
+    --teacher "$work/teacher" --teacher "$work/opposed" --distill-alpha 1 -o "$work/student"
+awk -v loss="$(value loss "$work/student/eval_results.json")" 'BEGIN { exit !(loss > 0.6 && loss < 0.8) }' ||
+    fail "two opposed teachers do not leave even odds: $(cat "$work/student/eval_results.json")"
+# hidden states: learnt from a teacher of the same width, and of no other
+hidden="$tiny --task csv --train $work/a.csv --learning-rate 1e-3 --hidden-dropout 0 --attention-dropout 0 --classifier-dropout 0 --distill-hidden 1"
+expect 0 "" "$berth" $hidden --max-steps 60 --seed 5 --teacher "$work/teacher" -o "$work/hidden"
+awk -F'"loss": *|,"learning' 'NR == 1 { a = $2 } { b = $2 } END { exit !(b < a / 4) }' "$work/hidden/train_log.jsonl" ||
+    fail "hidden states are not learnt: $(sed -n '1p;$p' "$work/hidden/train_log.jsonl")"
+refused "needs the same; leave it out" "$berth" $hidden -m random:bert-mini --max-steps 2 --teacher "$work/teacher" -o "$work/x"
+refused "from one teacher" "$berth" $hidden --max-steps 2 --teacher "$work/teacher" --teacher "$work/opposed" -o "$work/x"
 
 # --- pre-training on lines of text, then fine-tuning from that --------------------------------------
 cut -f 1 "$shared/data/sst2/dev.tsv" >"$work/lines.txt"
@@ -62,7 +75,7 @@ refused "unknown objective" "$berth" $tiny --objective guess --train "$work/line
 
 # --- the same command gives the same bits, killed and resumed too -----------------------------------
 head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
-run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7"
+run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7 --word-dropout 0.1"
 expect 0 "" "$berth" $run -o "$work/whole"
 for pause in 0.4 0.7 0.5; do
     { timeout -s KILL $pause "$berth" $run -o "$work/parts" --resume; } >/dev/null 2>&1
@@ -76,6 +89,13 @@ same "$work/whole/eval_log.jsonl" "$work/parts/eval_log.jsonl"
 same <(ls "$work/whole") <(ls "$work/parts")
 expect 0 "" "$berth" $run -t 1 -o "$work/one"
 same "$work/whole/model.safetensors" "$work/one/model.safetensors"
+roomy="finetune -q -m random:bert-mini --max-length 32 --task sst2 --train $work/train.tsv --max-steps 2 --batch-size 32"
+expect 0 "" "$berth" $roomy -o "$work/roomy"
+expect 0 "" "$berth" $roomy --activation-memory 60M -o "$work/tight"
+grep -q "^recomputed layers *[12]$" "$work/out" || fail "no layer was computed again: $(cat "$work/out")"
+same "$work/roomy/model.safetensors" "$work/tight/model.safetensors"
+refused "bytes even when all layers but one" "$berth" $tiny --task csv --train "$work/a.csv" --activation-memory 10K -o "$work/x"
+expect 2 "not a valid SIZE" "$berth" $tiny --task csv --train "$work/a.csv" --activation-memory 10X -o "$work/x"
 expect 0 "" "$berth" $run --seed 2 -o "$work/other"
 checks=$((checks + 1))
 cmp -s "$work/whole/model.safetensors" "$work/other/model.safetensors" && fail "another seed gives the same weights"

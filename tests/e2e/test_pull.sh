@@ -178,6 +178,25 @@ whole slow
 [ "$(grep -c '^cdn GET /store/org/slow/model.safetensors' "$log")" -eq 1 ] || fail "two processes fetched the same: $(grep -c cdn "$log")"
 cat "$work/err" "$work/first.err" | grep -q "waiting for it" || fail "the waiting is not told"
 
+# offline: found in the cache, whatever the hub does; a directory of that name comes first
+texts() { (cd "$work" && HF_ENDPOINT=http://127.0.0.1:9 "$berth" predict -m "$1" --format jsonl "a film" "of nothing"); }
+texts "$files" >"$work/want" || fail "the served model does not run"
+texts org/plain >"$work/got" || fail "org/plain is not found"
+cmp -s "$work/want" "$work/got" || fail "org/plain gives other logits"
+texts org/plain@refs/pr/1 | cmp -s "$work/want" - || fail "org/plain@REVISION"
+texts org/plain@$commit | cmp -s "$work/want" - || fail "org/plain@COMMIT"
+(cd "$work" && "$berth" convert -q -m org/plain --to safetensors -o "$work/copy" && cmp -s "$work/copy/model.safetensors" "$files/model.safetensors") ||
+    fail "convert -m org/plain"
+expect 0 "" "$berth" info -m org/plain --json
+grep -q '"model": *"org/plain"' "$work/out" || fail "info has another name: $(head -c 200 "$work/out")"
+refused "\`berth pull org/absent\` fetches it" "$berth" predict -m org/absent x
+refused "\`berth pull org/plain@nope\` fetches it" "$berth" predict -m org/plain@nope x
+refused "\`berth pull org/corrupt\` fetches it" "$berth" predict -m org/corrupt x
+mkdir -p "$work/org/plain"
+(cd "$work" && "$berth" predict -m org/plain x >"$work/out" 2>"$work/err") && fail "an empty directory of that name does not come first"
+grep -q "org/plain" "$work/err" || fail "another error: $(cat "$work/err")"
+rm -r "$work/org"
+
 # no disk, no folder
 if mkdir -p "$work/small" && mount -t tmpfs -o size=4m tmpfs "$work/small" 2>/dev/null; then
     refused "the disk has room for" env HF_HUB_CACHE="$work/small" "$berth" pull -q org/plain

@@ -47,7 +47,7 @@ static enum berth_status import_model(void *context, struct berth_error *err)
 static enum berth_status write_model(void *context, struct berth_error *err)
 {
     struct job *job = context;
-    return berth_encoder_write(job->encoder, true, job->directory, err);
+    return berth_encoder_write(job->encoder, true, NULL, job->directory, err);
 }
 
 static void convert_survives_each_failure(void **state)

@@ -62,6 +62,31 @@ static void finetune_survives_each_failing_allocation(void **state)
     fault_each(finetune, model, 1000, 50);
 }
 
+/* One classifier teaches another. */
+static enum berth_status distill(void *context, struct berth_error *err)
+{
+    char teacher[512];
+    struct berth_finetune_options options = options_of(context);
+    const char *const teachers[] = {teacher};
+    struct berth_finetune_report report;
+    snprintf(teacher, sizeof teacher, "%s", golden_path("golden/models/bert-gelu-2"));
+    options.dev = NULL;
+    options.max_steps = 1;
+    options.save_steps = 0;
+    options.teachers = teachers;
+    options.teacher_count = 1;
+    options.distill_hidden = options.word_dropout = 0.1;
+    return berth_finetune(&options, &report, err);
+}
+
+static void distillation_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    char model[512];
+    snprintf(model, sizeof model, "%s", golden_path("golden/models/bert-base-unprefixed"));
+    fault_each(distill, model, 1000, 19);
+}
+
 /* Allocations of a run of that many steps. */
 static long count(const char *model, size_t steps)
 {
@@ -99,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finetune_survives_each_failing_allocation),
+        cmocka_unit_test(distillation_survives_each_failing_allocation),
         cmocka_unit_test(steps_allocate_nothing),
     };
     golden_path("golden/models/bert-base-unprefixed");

@@ -9,14 +9,15 @@
 
 #include "base/rng.h"
 
+static const struct berth_network_bounds bounds = {
+    .tokens = TRAIN_TOKENS, .texts = TRAIN_TEXTS, .pairs = 1 << 18, .longest = 128};
+
 static void open_rig(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa, size_t threads,
                      bool masked)
 {
     struct berth_error err = {0};
     const struct berth_weights_options options = {
         .labels = encoder->config.labels, .seed = 1, .masked = masked};
-    const struct berth_network_bounds bounds = {
-        .tokens = TRAIN_TOKENS, .texts = TRAIN_TEXTS, .pairs = 1 << 18, .longest = 128};
     *rig = (struct train_rig){.encoder = encoder, .kernels = berth_kernels_select(isa)};
     assert_int_equal(berth_team_new(threads, &rig->team, &err), BERTH_OK);
     if (berth_weights_new(encoder, &options, rig->kernels, &rig->weights, &err) != BERTH_OK ||
@@ -35,6 +36,16 @@ void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder,
                            size_t threads)
 {
     open_rig(rig, encoder, isa, threads, true);
+}
+
+bool train_rig_limit(struct train_rig *rig, size_t memory)
+{
+    struct berth_network_bounds limited = bounds;
+    struct berth_error err;
+    limited.memory = memory;
+    berth_network_free(rig->network);
+    return berth_network_new(rig->encoder, rig->weights, rig->kernels, rig->team, &limited, &rig->network,
+                             &err) == BERTH_OK;
 }
 
 void train_rig_close(struct train_rig *rig)
@@ -119,6 +130,11 @@ double train_rig_loss(struct train_rig *rig, const struct train_batch *batch,
     }
     double loss = berth_loss_of(&rig->loss, rig->dlogits, rig->network->logits, batch->targets, NULL,
                                 batch->batch.texts, 1);
+    if (rig->states) {
+        loss += berth_loss_of_states(rig->loss.hidden, rig->dfirst, berth_network_first(rig->network),
+                                     rig->states, batch->batch.texts, rig->weights->hidden, 1);
+        rig->network->d_first = rig->dfirst;
+    }
     if (backward) {
         memset(rig->weights->grad, 0, rig->weights->total * sizeof(float));
         berth_network_backward(rig->network, rig->dlogits);

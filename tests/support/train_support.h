@@ -18,6 +18,9 @@ struct train_rig {
     struct berth_network *network;
     struct berth_loss loss;
     float dlogits[TRAIN_TEXTS * 8];
+    const float
+        *states; /* [texts, C] of a teacher, or NULL: the loss then counts loss.hidden times their distance */
+    float dfirst[TRAIN_TEXTS * 64];
 };
 
 /* A batch that owns its arrays. */
@@ -36,6 +39,8 @@ void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum b
 /* The same with a masked-language head. */
 void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa,
                            size_t threads);
+/* Makes the network anew, its memory bounded; false when it does not fit. */
+bool train_rig_limit(struct train_rig *rig, size_t memory);
 void train_rig_close(struct train_rig *rig);
 
 /* The examples with these numbers, of train.json. */

@@ -207,14 +207,18 @@ static void open_other_bytes_are_refused(void **state)
     expect_model_refused((struct bytes){0}, BERTH_FORMAT, "empty");
 }
 
-/* Two nodes of which each reads the other's result; and two that make the same value. */
-static void open_cycles_and_twins_are_refused(void **state)
+/* Two nodes of which each reads the other's result; two that make the same value; one that reads what nothing
+ * makes. */
+static void open_cycles_twins_and_strangers_are_refused(void **state)
 {
     (void)state;
-    static const char *const cycle[2][2] = {{"a", "b"}, {"b", "a"}}, *const twins[2][2] = {{"x", "y"},
-                                                                                           {"x", "y"}};
-    for (unsigned which = 0; which < 2; which++) {
-        const char *const(*pairs)[2] = which ? twins : cycle;
+    static const struct {
+        const char *pairs[2][2], *words;
+    } cases[] = {{{{"a", "b"}, {"b", "a"}}, "before a node has made it"},
+                 {{{"x", "y"}, {"x", "y"}}, "are called 'y'"},
+                 {{{"", "x"}, {"z", "y"}}, "reads 'z', which is neither made nor an input"}};
+    for (size_t which = 0; which < sizeof cases / sizeof *cases; which++) {
+        const char *const(*pairs)[2] = cases[which].pairs;
         struct bytes graph = {0}, model = {0};
         for (unsigned i = 0; i < 2; i++) {
             struct bytes node = {0};
@@ -226,7 +230,25 @@ static void open_cycles_and_twins_are_refused(void **state)
         }
         put_part(&model, 7, graph.data, graph.size);
         bytes_free(&graph);
-        expect_model_refused(model, BERTH_FORMAT, which ? "are called 'y'" : "before a node has made it");
+        expect_model_refused(model, BERTH_FORMAT, cases[which].words);
+    }
+}
+
+static void open_opsets_beyond_what_is_known_are_refused(void **state)
+{
+    (void)state;
+    for (unsigned version = 6; version <= 27; version++) {
+        struct bytes set = {0}, model = {0};
+        put_number(&set, 2, version);
+        put_part(&model, 7, "", 0);
+        put_part(&model, 8, set.data, set.size);
+        bytes_free(&set);
+        if (version < 7 || version > 26)
+            expect_model_refused(model, BERTH_UNSUPPORTED, "7 to 26 are read");
+        else {
+            berth_onnx_close(open_sound(&model));
+            bytes_free(&model);
+        }
     }
 }
 
@@ -405,7 +427,8 @@ int main(void)
         cmocka_unit_test(open_deep_nesting_is_refused),
         cmocka_unit_test(open_millions_of_parts_is_refused),
         cmocka_unit_test(open_other_bytes_are_refused),
-        cmocka_unit_test(open_cycles_and_twins_are_refused),
+        cmocka_unit_test(open_cycles_twins_and_strangers_are_refused),
+        cmocka_unit_test(open_opsets_beyond_what_is_known_are_refused),
         cmocka_unit_test(open_external_data_stays_in_its_folder),
         cmocka_unit_test(write_tensors_come_back),
         cmocka_unit_test(write_wrong_count_leaves_no_file),

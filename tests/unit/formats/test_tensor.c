@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,11 +90,51 @@ static void read_f32_rounds_doubles_and_copies_floats(void **state)
     assert_true(berth_dtype_is_float(BERTH_DTYPE_F64) && !berth_dtype_is_float(BERTH_DTYPE_I8));
 }
 
+/* Every half, the numbers between it and the next, and what is beyond the largest. */
+static void narrow_to_half_takes_the_nearest_and_even_ones_of_two(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 0x7c00; i++) {
+        const double here = half_value(i), next = i == 0x7bff ? 65536 : half_value(i + 1);
+        const float middle = (float)((here + next) / 2);
+        const float x[] = {(float)here,  -(float)here, middle, -middle, nextafterf(middle, 0),
+                           nextafterf(middle, INFINITY)};
+        const unsigned even = i + (i & 1);
+        const unsigned want[] = {i, i | 0x8000, even, even | 0x8000, i, i + 1};
+        for (size_t j = 0; j < 6; j++) {
+            uint16_t out;
+            assert_true(berth_narrow(BERTH_DTYPE_F16, &x[j], 1, &out) == (want[j] % 0x8000 < 0x7c00));
+            assert_int_equal(out, want[j]);
+        }
+    }
+    uint16_t out[4];
+    assert_true(berth_narrow(BERTH_DTYPE_F16, (const float[]){INFINITY, -INFINITY, NAN, 1e-30f}, 4, out));
+    assert_true(out[0] == 0x7c00 && out[1] == 0xfc00 && (out[2] & 0x7fff) > 0x7c00 && out[3] == 0);
+    assert_false(berth_narrow(BERTH_DTYPE_F16, &(float){1e6f}, 1, out));
+}
+
+static void narrow_to_bf16_takes_the_nearest_and_even_ones_of_two(void **state)
+{
+    (void)state;
+    const float x[] = {1, 1 + 0x1p-8f, 1 + 0x3p-8f, 1 + 0x1.8p-8f, -0.0f, NAN};
+    const uint16_t want[] = {0x3f80, 0x3f80, 0x3f82, 0x3f81, 0x8000};
+    uint16_t out[6];
+    assert_true(berth_narrow(BERTH_DTYPE_BF16, x, 6, out));
+    assert_memory_equal(out, want, sizeof want);
+    assert_true((out[5] & 0x7fff) > 0x7f80);
+    assert_false(berth_narrow(BERTH_DTYPE_BF16, &(float){FLT_MAX}, 1, out));
+    float same[2] = {1.5f, -2}, copy[2];
+    assert_true(berth_narrow(BERTH_DTYPE_F32, same, 2, copy));
+    assert_memory_equal(same, copy, sizeof same);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(describe_names_type_and_shape),
         cmocka_unit_test(read_f32_of_every_half_is_its_value),
+        cmocka_unit_test(narrow_to_half_takes_the_nearest_and_even_ones_of_two),
+        cmocka_unit_test(narrow_to_bf16_takes_the_nearest_and_even_ones_of_two),
         cmocka_unit_test(read_f32_rounds_doubles_and_copies_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <onnx.pb-c.h>
+
 #include "onnx/export.h"
 #include "onnx/import.h"
 #include "support/engine_support.h"
@@ -237,6 +239,52 @@ static void import_damaged_bytes_are_refused_or_harmless(void **state)
     }
 }
 
+/* Sums the other way round: what exporters write of x + f(x), also where x is itself linear, as projected
+ * embeddings. */
+static void import_takes_sums_in_either_order(void **state)
+{
+    (void)state;
+    static const char config_json[] =
+        "{\"architectures\": [\"ElectraForSequenceClassification\"], \"model_type\": \"electra\", "
+        "\"hidden_size\": 256, "
+        "\"embedding_size\": 128, \"num_attention_heads\": 4, \"num_hidden_layers\": 12, "
+        "\"intermediate_size\": 1024, "
+        "\"vocab_size\": 30522, \"max_position_embeddings\": 512, \"type_vocab_size\": 2, \"hidden_act\": "
+        "\"gelu\"}";
+    char directory[] = "/tmp/berth_onnx_XXXXXX", path[256];
+    struct berth_encoder *encoder;
+    struct berth_error err;
+    assert_non_null(mkdtemp(directory));
+    if (berth_encoder_random("electra-small", &encoder, &err) != BERTH_OK)
+        fail_msg("%s", err.message);
+    export_to(directory, encoder, &forms[0]);
+    berth_encoder_free(encoder);
+    file_in(directory, "m.onnx", path);
+    struct bytes bytes = read_whole(path);
+    remove_exported(directory);
+    rmdir(directory);
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, bytes.size, bytes.data);
+    assert_non_null(model);
+    size_t swapped = 0;
+    for (size_t i = 0; i < model->graph->n_node; i++) {
+        Onnx__NodeProto *node = model->graph->node[i];
+        if (strcmp(node->op_type, "Add") != 0)
+            continue;
+        char *first = node->input[0];
+        node->input[0] = node->input[1];
+        node->input[1] = first;
+        swapped++;
+    }
+    assert_true(swapped > 24);
+    unsigned char *packed = malloc(onnx__model_proto__get_packed_size(model));
+    size_t size = onnx__model_proto__pack(model, packed);
+    onnx__model_proto__free_unpacked(model, NULL);
+    assert_false(try_bytes(bytes.data, bytes.size, config_json));
+    assert_false(try_bytes(packed, size, config_json));
+    free(packed);
+    bytes_free(&bytes);
+}
+
 static void export_without_a_head_is_refused(void **state)
 {
     (void)state;
@@ -262,6 +310,7 @@ int main(void)
         cmocka_unit_test(import_every_form_and_activation_gives_the_weights_back),
         cmocka_unit_test(import_against_another_configuration_is_refused),
         cmocka_unit_test(import_damaged_bytes_are_refused_or_harmless),
+        cmocka_unit_test(import_takes_sums_in_either_order),
         cmocka_unit_test(export_without_a_head_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

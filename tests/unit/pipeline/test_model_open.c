@@ -38,10 +38,11 @@ static void open_what_names_no_model_is_refused_by_form(void **state)
     tiny_refused(NULL, NULL, BERTH_INVALID_ARGUMENT, "no model is named");
     tiny_refused("", NULL, BERTH_INVALID_ARGUMENT, "no model is named");
     tiny_refused("/nonexistent/model", NULL, BERTH_NOT_FOUND, "no such directory; a model is");
-    tiny_refused("google/bert_uncased_L-2_H-128_A-2", NULL, BERTH_NOT_FOUND, "cannot fetch");
+    tiny_refused("google/no-such-model", NULL, BERTH_NOT_FOUND,
+                 "`berth pull google/no-such-model` fetches it");
     tiny_refused("../model", NULL, BERTH_NOT_FOUND, "no such directory; a model is");
     tiny_refused("a/b/c", NULL, BERTH_NOT_FOUND, "no such directory; a model is");
-    tiny_refused("bundled:sst2", NULL, BERTH_UNSUPPORTED, "bundled:sst2");
+    tiny_refused("bundled:sst3", NULL, BERTH_NOT_FOUND, "bundled:sst3: no such model comes with berth");
     tiny_refused("folder/model.onnx", NULL, BERTH_NOT_FOUND, "no such file");
     tiny_refused("random:nonsense", NULL, BERTH_NOT_FOUND, "no such architecture; there are bert-tiny");
     tiny_refused("random:bert-tiny@x", NULL, BERTH_INVALID_ARGUMENT, "seed");

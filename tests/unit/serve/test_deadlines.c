@@ -106,12 +106,12 @@ static void gone_of_a_closed_side_is_true(void **state)
     (void)state;
     struct pair pair;
     make_pair(&pair);
-    assert_false(berth_deadlines_gone(pair.watch));
+    assert_false(berth_deadlines_closed(pair.ours));
     assert_int_equal(write(pair.theirs, "x", 1), 1); /* more to read is no end */
-    assert_false(berth_deadlines_gone(pair.watch));
+    assert_false(berth_deadlines_closed(pair.ours));
     shutdown(pair.theirs, SHUT_WR);
-    assert_true(berth_deadlines_gone(pair.watch));
-    assert_false(berth_deadlines_gone(NULL));
+    assert_true(berth_deadlines_closed(pair.ours));
+    assert_false(berth_deadlines_closed(-1));
     drop_pair(&pair);
 }
 

@@ -135,13 +135,15 @@ static void mask_words(struct train_batch *batch)
     }
 }
 
-static void check_example(const struct example *example)
+static void check_example(const struct example *example, const float *states)
 {
     struct train_rig rig;
     struct train_batch batch;
     open_example(&rig, example, support_best_isa(), 2);
     if (strstr(example->config, "num_labels\":3") || !strstr(example->config, "num_labels"))
         rig.loss.smoothing = 0.1;
+    rig.states = states;
+    rig.loss.hidden = 0.7;
     stir(&rig);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
     if (example->masked)
@@ -172,7 +174,63 @@ static void gradients_of_every_weight_are_slopes_of_the_loss(void **state)
 {
     (void)state;
     for (size_t i = 0; i < EXAMPLES; i++)
-        check_example(&examples[i]);
+        check_example(&examples[i], NULL);
+}
+
+static void gradients_towards_a_teachers_hidden_states_are_slopes_too(void **state)
+{
+    (void)state;
+    float states[TEXTS * 24];
+    struct berth_rng rng;
+    berth_rng_seed(&rng, 3);
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        states[i] = (float)berth_rng_normal(&rng);
+    check_example(&examples[1], states);
+    check_example(&examples[4], states);
+    check_example(&examples[5], states);
+}
+
+/* Five layers, so that some share activations and others do not. */
+#define DEEP                                                                                           \
+    "{\"model_type\":\"bert\",\"hidden_size\":24,\"num_hidden_layers\":5,\"num_attention_heads\":3,"   \
+    "\"intermediate_size\":40,\"vocab_size\":50,\"max_position_embeddings\":20,\"type_vocab_size\":2," \
+    "\"num_labels\":3,\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.3,\"initializer_" \
+    "range\":0.2}"
+
+static void check_limited(const struct example *example)
+{
+    struct train_rig rig;
+    struct train_batch batch;
+    open_example(&rig, example, support_best_isa(), 2);
+    stir(&rig);
+    train_batch_random(&batch, lengths, TEXTS, 5, &rig);
+    if (example->masked)
+        mask_words(&batch);
+    struct berth_train_rates rates = rates_of(&rig);
+    size_t bytes = rig.weights->total * sizeof(float), whole = rig.network->arena.size, fewer = whole,
+           sharing = 1;
+    double loss = train_rig_loss(&rig, &batch, &rates, true);
+    float *grad = malloc(bytes);
+    memcpy(grad, rig.weights->grad, bytes);
+    assert_true(rig.network->sharing == 1);
+    while (train_rig_limit(&rig, fewer - 1)) {
+        assert_true(rig.network->sharing > sharing && rig.network->arena.size < fewer);
+        fewer = rig.network->arena.size;
+        sharing = rig.network->sharing;
+        assert_true(train_rig_loss(&rig, &batch, &rates, true) == loss);
+        assert_memory_equal(grad, rig.weights->grad, bytes);
+    }
+    assert_int_equal(sharing, example->masked ? 5 : 4);
+    assert_true(fewer < whole * 2 / 3);
+    free(grad);
+    train_rig_close(&rig);
+}
+
+static void activations_computed_again_give_the_same_bits_in_less_memory(void **state)
+{
+    (void)state;
+    check_limited(&(struct example){DEEP, true, false});
+    check_limited(&(struct example){DEEP, true, true});
 }
 
 static void gradients_with_any_number_of_threads_are_the_same_bits(void **state)
@@ -239,6 +297,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_every_weight_are_slopes_of_the_loss),
+        cmocka_unit_test(gradients_towards_a_teachers_hidden_states_are_slopes_too),
+        cmocka_unit_test(activations_computed_again_give_the_same_bits_in_less_memory),
         cmocka_unit_test(gradients_with_any_number_of_threads_are_the_same_bits),
         cmocka_unit_test(logits_of_a_text_do_not_depend_on_its_neighbours),
         cmocka_unit_test(dropout_of_another_step_gives_another_loss),

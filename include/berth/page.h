@@ -1,0 +1,34 @@
+/* berth/page.h: the page that a server shows at "/" (docs/page.md). Part of berth/berth.h, section 5. */
+#ifndef BERTH_PAGE_H
+#define BERTH_PAGE_H
+
+#include "berth/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A deployment on another server: http://HOST:PORT (text-embeddings-inference's POST /predict, which berth also
+ * answers; ?model=NAME chooses), http://HOST:PORT/v2/models/NAME (Open Inference Protocol) or
+ * http://HOST:PORT/inference (the study's). The server asks these addresses and no others. */
+struct berth_page_remote {
+    const char *name, *url;
+};
+
+/* All zero: a page with the bundled sentences, whose log lives as long as the server. */
+struct berth_page_options {
+    const char *data;    /* labelled sentences; NULL: the bundled ones */
+    const char *task;    /* their layout, as in berth_evaluation_options; NULL: told from name and first line */
+    const char *results; /* results file that keeps the log; NULL: none */
+    const struct berth_page_remote *remotes;
+    size_t remote_count;
+    /* Figures of the report view as one JSON object, from any one thread at a time; `question` is the request's
+     * body ("": all figures, else an objective to recommend for). For berth_memory_free; NULL and *err: refused. */
+    char *(*report)(void *report_context, const char *question, struct berth_error *err);
+    void *report_context;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,187 @@
+/* abi.h: what libberth and its plugin for NVIDIA GPUs say to each other: plain C, nothing of berth's own rooms. The
+ * library loads libberth_cuda.so with dlopen when --runtime cuda asks for it, takes the table below from its one symbol,
+ * and refuses another ABI number. So berth itself is linked to nothing of CUDA. */
+#ifndef BERTH_CUDA_ABI_H
+#define BERTH_CUDA_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { BERTH_CUDA_ABI = 1, BERTH_CUDA_MESSAGE = 400 };
+#define BERTH_CUDA_SYMBOL "berth_cuda_table"
+
+/* What a call came to. On all but OK, message holds one sentence. */
+enum berth_cuda_result {
+    BERTH_CUDA_OK,
+    BERTH_CUDA_ABSENT,      /* no driver, no device, or one too old */
+    BERTH_CUDA_NO_MEMORY,   /* of the device or pinned; the process goes on */
+    BERTH_CUDA_UNSUPPORTED, /* this model or number on this device */
+    BERTH_CUDA_NOT_FINITE,  /* logits overflowed */
+    BERTH_CUDA_FAULT        /* anything else that CUDA or cuBLASLt said */
+};
+
+/* Numbers that the products multiply. Sums are float (int32 for INT8) throughout. */
+enum berth_cuda_number {
+    BERTH_CUDA_F32, /* without TF32 */
+    BERTH_CUDA_BF16,
+    BERTH_CUDA_F16,
+    BERTH_CUDA_INT8, /* weights a scale a column, activations a scale a token; between products bf16 */
+    BERTH_CUDA_FP8,  /* e4m3, scaled in the same way */
+    BERTH_CUDA_NUMBERS
+};
+
+enum berth_cuda_act {
+    BERTH_CUDA_GELU_ERF,
+    BERTH_CUDA_GELU_TANH,
+    BERTH_CUDA_RELU,
+    BERTH_CUDA_SILU,
+    BERTH_CUDA_TANH
+};
+
+/* Letters as everywhere: C hidden, E embedding, H heads, F feed-forward, L layers, V vocabulary, P positions. */
+struct berth_cuda_config {
+    uint64_t hidden, embedding, heads, ffn, layers, labels; /* labels 0: no head */
+    uint64_t vocab, positions, types;                       /* types 0: none */
+    int act, pooler_act;                                    /* enum berth_cuda_act */
+    float eps;
+    int number; /* enum berth_cuda_number */
+};
+
+/* Weights by role. A layer's have its index; the others 0. */
+enum berth_cuda_weight {
+    BERTH_CUDA_WORD, /* [V, E] */
+    BERTH_CUDA_POSITION,
+    BERTH_CUDA_TYPE,
+    BERTH_CUDA_EMBED_GAMMA, /* [E] */
+    BERTH_CUDA_EMBED_BETA,
+    BERTH_CUDA_PROJECT, /* [C, E], only when E != C */
+    BERTH_CUDA_PROJECT_BIAS,
+    BERTH_CUDA_QUERY, /* [C, C] */
+    BERTH_CUDA_KEY,
+    BERTH_CUDA_VALUE,
+    BERTH_CUDA_QUERY_BIAS, /* [C] */
+    BERTH_CUDA_KEY_BIAS,
+    BERTH_CUDA_VALUE_BIAS,
+    BERTH_CUDA_OUT, /* [C, C] */
+    BERTH_CUDA_OUT_BIAS,
+    BERTH_CUDA_OUT_GAMMA,
+    BERTH_CUDA_OUT_BETA,
+    BERTH_CUDA_FFN_IN, /* [F, C] */
+    BERTH_CUDA_FFN_IN_BIAS,
+    BERTH_CUDA_FFN_OUT, /* [C, F] */
+    BERTH_CUDA_FFN_OUT_BIAS,
+    BERTH_CUDA_FFN_GAMMA,
+    BERTH_CUDA_FFN_BETA,
+    BERTH_CUDA_POOLER, /* [C, C] */
+    BERTH_CUDA_POOLER_BIAS,
+    BERTH_CUDA_CLASSIFIER, /* [labels, C] */
+    BERTH_CUDA_CLASSIFIER_BIAS,
+    BERTH_CUDA_WEIGHTS
+};
+
+/* Hands out numbers [first, first + count) of a weight as float32. */
+typedef void berth_cuda_read(void *context, int weight, uint64_t layer, uint64_t first, uint64_t count, float *out);
+
+struct berth_cuda_device {
+    char name[128];
+    int major, minor;           /* compute capability */
+    int driver, runtime;        /* CUDA versions, 13000 */
+    int multiprocessors;
+    uint64_t memory, free_memory; /* bytes */
+};
+
+/* Texts end to end, without padding: text i is tokens [offsets[i], offsets[i + 1]). The caller has checked ids, types
+ * and lengths against the model. */
+struct berth_cuda_batch {
+    uint64_t texts;
+    const uint64_t *offsets; /* [texts + 1] */
+    const int32_t *ids;
+    const uint8_t *types;     /* NULL: all 0 */
+    const int32_t *positions; /* NULL: 0, 1, ... in each text */
+};
+
+/* NULL members are not computed. */
+struct berth_cuda_outputs {
+    float *logits; /* [texts, labels] */
+    float *first;  /* [texts, C] last hidden state of the first token */
+    float *tokens; /* [tokens, C] last hidden state */
+    float *hidden; /* [L + 1, tokens, C] */
+};
+
+struct berth_cuda_model;   /* immutable; any number of sessions */
+struct berth_cuda_session; /* one thread at a time */
+struct berth_cuda_trainer; /* likewise: weights, moments and kept activations of one run */
+
+/* One batch to learn from: what forward gives is [texts, labels] logits, and backward takes their gradient. */
+struct berth_cuda_rates {
+    float hidden, attention, classifier; /* of dropout; all 0: none */
+    uint64_t seed, step;
+};
+
+struct berth_cuda_adamw {
+    float rate, beta1, beta2, epsilon, decay; /* this step's rate; decay is applied where a weight decays */
+    float correction1, correction2;           /* 1 - beta^step */
+    float max_grad_norm;                      /* 0: no clipping */
+};
+
+/* A run of weights in the flat array with a common rate and decay: rate times `rate`, decay times `decays`. */
+struct berth_cuda_piece {
+    uint64_t first, count;
+    float rate;
+    int decays;
+};
+
+struct berth_cuda_table {
+    int abi;
+    const char *built; /* "CUDA 13.0, sm_80 sm_90" */
+    int (*devices)(int *count, char message[BERTH_CUDA_MESSAGE]);
+    int (*describe)(int device, struct berth_cuda_device *facts, char message[BERTH_CUDA_MESSAGE]);
+
+    int (*model_open)(const struct berth_cuda_config *config, int device, berth_cuda_read *read, void *context,
+                      struct berth_cuda_model **model, char message[BERTH_CUDA_MESSAGE]);
+    void (*model_close)(struct berth_cuda_model *model);
+    uint64_t (*model_bytes)(const struct berth_cuda_model *model); /* on the device */
+
+    int (*session_open)(const struct berth_cuda_model *model, uint64_t max_tokens, uint64_t max_texts,
+                        struct berth_cuda_session **session, char message[BERTH_CUDA_MESSAGE]);
+    void (*session_close)(struct berth_cuda_session *session);
+    uint64_t (*session_bytes)(const struct berth_cuda_session *session);
+    /* Two batches may be under way: submit puts one in and returns, collect waits for the oldest and copies its results
+     * to where submit was told. The batch's arrays may change after submit, the outputs not before collect. */
+    int (*submit)(struct berth_cuda_session *session, const struct berth_cuda_batch *batch,
+                  const struct berth_cuda_outputs *outputs, char message[BERTH_CUDA_MESSAGE]);
+    int (*collect)(struct berth_cuda_session *session, char message[BERTH_CUDA_MESSAGE]);
+
+    /* Training (config.number: F32 or BF16). The flat array's layout is the caller's: `place` tells where each weight
+     * begins in it. */
+    int (*trainer_open)(const struct berth_cuda_config *config, int device, uint64_t total,
+                        uint64_t (*place)(void *context, int weight, uint64_t layer), void *context,
+                        uint64_t max_tokens, uint64_t max_texts, uint64_t max_pairs,
+                        struct berth_cuda_trainer **trainer, char message[BERTH_CUDA_MESSAGE]);
+    void (*trainer_close)(struct berth_cuda_trainer *trainer);
+    uint64_t (*trainer_bytes)(const struct berth_cuda_trainer *trainer);
+    /* Copies [total] floats to (or from) the device: which 0 values, 1 gradients, 2 first, 3 second moments. */
+    int (*trainer_write)(struct berth_cuda_trainer *trainer, int which, const float *numbers,
+                         char message[BERTH_CUDA_MESSAGE]);
+    int (*trainer_read)(struct berth_cuda_trainer *trainer, int which, float *numbers,
+                        char message[BERTH_CUDA_MESSAGE]);
+    int (*forward)(struct berth_cuda_trainer *trainer, const struct berth_cuda_batch *batch,
+                   const struct berth_cuda_rates *rates, float *logits, char message[BERTH_CUDA_MESSAGE]);
+    int (*backward)(struct berth_cuda_trainer *trainer, const float *dlogits, char message[BERTH_CUDA_MESSAGE]);
+    /* One step of AdamW from the gradients, which become 0; *norm is theirs before clipping. */
+    int (*step)(struct berth_cuda_trainer *trainer, const struct berth_cuda_adamw *adamw,
+                const struct berth_cuda_piece *pieces, uint64_t count, double *norm,
+                char message[BERTH_CUDA_MESSAGE]);
+};
+
+/* The plugin's one symbol. */
+typedef const struct berth_cuda_table *berth_cuda_table_fn(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

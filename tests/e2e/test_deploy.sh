@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# deploy/: the units are sound, the container's file system runs without root, the load balancer loses nothing. Parts whose program is not here
+# (systemd-analyze, haproxy, busybox, chroot) are left out, by name.
+. "$(dirname "$0")/lib.sh"
+deploy=$source_folder/deploy
+left_out=
+has() { command -v "$1" >/dev/null 2>&1 || { left_out="$left_out $1"; return 1; }; }
+ended() { for _ in $(seq 200); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.05; done; return 1; }
+
+# systemd: verified with this program in the place of the installed one
+if has systemd-analyze; then
+    for unit in berth.service berth@.service; do
+        sed "s|/usr/bin/berth|$berth|" "$deploy/systemd/$unit" >"$work/$unit"
+        name=${unit/@/@5001}
+        [ "$name" = "$unit" ] || cp "$work/$unit" "$work/$name"
+        expect 0 "" systemd-analyze verify --man=no "$work/$name"
+        [ ! -s "$work/err" ] || fail "$unit: $(cat "$work/err")"
+        expect 0 "" systemd-analyze security --offline=true --threshold=15 --no-pager "$work/$name"
+    done
+    sed 's/^ExecStart=.*/ExecStart=berth with no path/; s/^Type=.*/Type=nonsense/' "$work/berth.service" >"$work/broken.service"
+    systemd-analyze verify --man=no "$work/broken.service" >"$work/out" 2>&1
+    [ -s "$work/out" ] || fail "a broken unit is not noticed: the checks above are void"
+fi
+
+# the container's file system: the program, nobody's rights, nothing else of this machine
+if [ "$(id -u)" -eq 0 ] && has chroot && has ldd; then
+    expect 0 "" "$deploy/container/rootfs" "$berth" "$work/root"
+    inside() { chroot --userspec=65532:65532 "$work/root" "$@"; }
+    expect 0 "" inside /usr/bin/berth --version
+    chroot --userspec=65532:65532 "$work/root" /usr/bin/berth serve -q -m tiny=random:bert-tiny --port 0 >"$work/listening" 2>"$work/err" &
+    server=$!
+    for _ in $(seq 100); do grep -q listening "$work/listening" && break; sleep 0.1; done
+    url=$(sed -n 's/^listening on //p' "$work/listening")
+    if [ -x "$work/root/bin/busybox" ]; then
+        expect 0 "" inside /bin/busybox wget -q -O - "$url/health"
+    else
+        left_out="$left_out busybox"
+    fi
+    expect 0 "" curl -sf "$url/inference?model=tiny" -d '["a film"]'
+    [ "$(awk '/^Uid/ { print $2 }' /proc/$server/status)" = 65532 ] || fail "it runs as somebody else"
+    kill -TERM $server
+    wait $server || fail "the container's server did not end with 0: $(cat "$work/err")"
+fi
+
+# haproxy in front of three processes: one killed, then all started anew, under load
+if has haproxy; then
+    port=$((20000 + RANDOM % 20000 / 10 * 10))
+    BERTH=$berth BERTH_FRONT=127.0.0.1:$port "$deploy/haproxy/fleet" -n 3 -p $port -m tiny=random:bert-tiny --threads 1 \
+        >"$work/fleet" 2>"$work/fleet.err" &
+    fleet=$!
+    for _ in $(seq 100); do grep -q listening "$work/fleet" && break; sleep 0.1; done
+    grep -q listening "$work/fleet" || fail "the fleet does not start: $(cat "$work/fleet.err")"
+    sleep 1
+    # load REQUESTS URL: posts so many, 16 at once; prints the statuses and their counts
+    load() {
+        curl -s -Z --parallel-immediate --parallel-max 16 -o /dev/null -w '%{http_code}\n' -d '["a gripping, funny film", "the plot falls apart"]' \
+            "$2/inference?model=tiny&n=[1-$1]" 2>/dev/null | sort | uniq -c | awk '{ print $2 "=" $1 }' | tr '\n' ' '
+    }
+    answered() { tr ' ' '\n' <"$1" | sed -n 's/^200=//p'; }
+    load 6000 "http://127.0.0.1:$port" >"$work/killed" &
+    loader=$!
+    sleep 0.5
+    victim=$(sed -n 's/.*processes //p' "$work/fleet" | cut -d ' ' -f 2)
+    kill -9 "$victim"
+    ended $loader || wait $loader
+    wait $loader
+    echo "one of three killed under load, 6000 requests: $(cat "$work/killed")"
+    [ "$(answered "$work/killed")" -ge $((6000 - 16)) ] || fail "a kill lost more than was held: $(cat "$work/killed")"
+    for _ in $(seq 60); do grep -q "starting another" "$work/fleet.err" && break; sleep 0.1; done
+    grep -q "starting another" "$work/fleet.err" || fail "the killed process is not started again"
+    sleep 1.5
+    (while [ ! -e "$work/enough" ]; do load 2000 "http://127.0.0.1:$port"; done >"$work/anew") &
+    loader=$!
+    sleep 0.3
+    kill -HUP $fleet
+    for _ in $(seq 200); do grep -q "started anew" "$work/fleet" && break; sleep 0.1; done
+    : >"$work/enough"
+    wait $loader
+    grep -q "started anew" "$work/fleet" || fail "not started anew: $(cat "$work/fleet.err")"
+    echo "all three started anew under load: $(tr ' ' '\n' <"$work/anew" | awk -F= 'NF { n[$1] += $2 } END { for (s in n) print s "=" n[s] }' | tr '\n' ' ')"
+    ! tr ' ' '\n' <"$work/anew" | grep -v '^200=' | grep -q . || fail "a start anew lost requests: $(cat "$work/anew")"
+    kill -TERM $fleet
+    wait $fleet || fail "the fleet did not end with 0"
+    # the counting counts: a server alone loses what it held
+    "$berth" serve -q -m tiny=random:bert-tiny --port 0 >"$work/alone" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do grep -q listening "$work/alone" && break; sleep 0.1; done
+    load 6000 "$(sed -n 's/^listening on //p' "$work/alone")" >"$work/lost" &
+    loader=$!
+    sleep 0.3
+    kill -9 $server
+    wait $server 2>/dev/null
+    wait $loader
+    echo "a server alone, killed under load: $(cat "$work/lost")"
+    [ "$(answered "$work/lost")" != 6000 ] || fail "nothing was lost by a server alone: the counts above are void"
+fi
+
+if has kubectl; then
+    expect 0 "" kubectl kustomize "$deploy/kubernetes"
+    for kind in Namespace Deployment Service HorizontalPodAutoscaler PodDisruptionBudget NetworkPolicy; do
+        grep -q "^kind: $kind$" "$work/out" || fail "no $kind among the manifests"
+    done
+fi
+[ -z "$left_out" ] || echo "left out, not here:$left_out"
+[ "$checks" -gt 0 ] || { echo "SKIP: none of systemd-analyze, chroot, haproxy, kubectl"; exit 77; }
+finish

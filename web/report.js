@@ -1,0 +1,2 @@
+// report.js: placeholder
+export function start(root) { root.textContent = ''; }
