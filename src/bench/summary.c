@@ -122,7 +122,7 @@ static void name_cell(const struct berth_results_configuration *c, struct berth_
         .threads = (size_t)c->threads,
         .batch = (size_t)c->batch,
         .length = (size_t)c->length,
-        .concurrency = (size_t)c->concurrency,
+        .concurrency = strcmp(c->scenario, "closed-loop") == 0 ? (size_t)c->concurrency : 0,
         .rate = c->rate,
         .difference = c->difference,
         .allowed = c->allowed,
