@@ -92,7 +92,9 @@ enum berth_precision {
     BERTH_PRECISION_FP32,
     BERTH_PRECISION_BF16,
     BERTH_PRECISION_INT8,
-    BERTH_PRECISION_AUTO
+    BERTH_PRECISION_AUTO,
+    BERTH_PRECISION_FP16, /* runtime cuda alone, as is FP8 */
+    BERTH_PRECISION_FP8
 };
 enum berth_runtime {
     BERTH_RUNTIME_DEFAULT,
@@ -131,6 +133,7 @@ struct berth_options {
     enum berth_override do_lower_case, strip_accents, tokenize_chinese_chars, add_special_tokens;
     const char *ort_library; /* for that runtime; NULL: BERTH_ORT_LIBRARY, or the usual places */
     enum berth_optimization optimization; /* for that runtime alone; a .onnx file is never "fused" anew */
+    size_t device;           /* of runtime cuda: 0, 1, ... of those that CUDA_VISIBLE_DEVICES leaves */
     bool tokenizer_only;     /* open no weights: the model only tokenises */
     bool bare_encoder;       /* of a session: the model may lack a classifier; it then embeds only */
     /* Called with one line (no newline), from any thread; NULL: dropped. */
@@ -190,6 +193,7 @@ struct berth_model_info {
     const char *isa;                /* chosen: "avx512" */
     const char *isa_reason;         /* why not a higher one */
     const char *cpu;                /* the processor's own name */
+    const char *device;             /* the GPU of runtime cuda; NULL otherwise */
     size_t threads;                 /* default of a session */
     const char *threads_reason;
     size_t weight_bytes;        /* packed weights and embeddings */
@@ -483,6 +487,13 @@ BERTH_API enum berth_status berth_finetune(const struct berth_finetune_options *
 enum berth_target_format { BERTH_TO_ONNX, BERTH_TO_SAFETENSORS };
 enum berth_weight_type { BERTH_WEIGHTS_AS_STORED, BERTH_WEIGHTS_F32, BERTH_WEIGHTS_F16, BERTH_WEIGHTS_BF16 };
 enum berth_quantization { BERTH_QUANTIZATION_NONE, BERTH_QUANTIZATION_DYNAMIC, BERTH_QUANTIZATION_STATIC };
+/* What static quantisation spends eight bits on: all that was seen; all but the outermost numbers; or the range
+ * whose steps tell most about them (smallest Kullback-Leibler divergence). */
+enum berth_calibration_method {
+    BERTH_CALIBRATION_MINMAX,
+    BERTH_CALIBRATION_PERCENTILE,
+    BERTH_CALIBRATION_ENTROPY
+};
 
 struct berth_convert_options {
     enum berth_target_format format;
@@ -495,7 +506,9 @@ struct berth_convert_options {
         quantization;        /* int8 weights, a scale a column; activations by the text, or static (QDQ) */
     const char *calibration; /* static: texts to see the activations' ranges on; .tsv, .csv, .jsonl, else a
                                 text a line */
-    bool check;              /* compare logits in ONNX Runtime with fp32's; what fails is not written */
+    enum berth_calibration_method calibration_method;
+    double calibration_percentile; /* of PERCENTILE: numbers kept; 0: 99.99 */
+    bool check; /* compare logits (in ONNX Runtime, or of the directory) with fp32's; what fails is not written */
     struct berth_options options; /* tokenizer, threads and ONNX Runtime's library, for the check */
 };
 

@@ -21,7 +21,8 @@ struct berth_quantize_options {
     /* With limit_drop: texts (.tsv, .csv, .jsonl, else a text a line) that the layers' sensitivity is measured on
      * instead of those of `data`; of training data, and not the file of `data`. */
     const char *calibration;
-    size_t worst; /* texts listed; 0: 10 */
+    size_t worst;         /* texts listed; 0: 10 */
+    double speed_seconds; /* of measuring each side's speed; 0: 0.5 */
     struct berth_options options; /* tokenizer, threads, isa */
     berth_progress_fn *progress;  /* of all work, in texts; may be NULL */
     void *progress_context;

@@ -1,4 +1,5 @@
 /* cmd_convert.c: `berth convert`. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/common.h"
@@ -28,6 +29,24 @@ static bool read_weights(void *target, const char *value)
             return true;
         }
     return false;
+}
+
+static bool read_method(void *target, const char *value)
+{
+    static const char *const words[] = {"minmax", "percentile", "entropy"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], value) == 0) {
+            *(enum berth_calibration_method *)target = (enum berth_calibration_method)i;
+            return true;
+        }
+    return false;
+}
+
+static bool read_percent(void *target, const char *value)
+{
+    char *end;
+    *(double *)target = strtod(value, &end);
+    return end != value && !*end && *(double *)target > 50 && *(double *)target <= 100;
 }
 
 static bool read_target(void *target, const char *value)
@@ -86,9 +105,13 @@ int cli_convert(int argc, char **argv)
          "dynamic, or static (QDQ, with --calibration): int8 weights, a scale a column"},
         {"calibration", 0, "FILE", cli_read_string, &convert.calibration,
          "--quantize static: texts to calibrate on (.tsv, .csv, .jsonl, else a text a line)"},
+        {"calibration-method", 0, "M", read_method, &convert.calibration_method,
+         "range of the activations: minmax (default), percentile or entropy"},
+        {"calibration-percentile", 0, "P", read_percent, &convert.calibration_percentile,
+         "of percentile: numbers within the range, in percent (default 99.99)"},
         CLI_HEADING("check"),
         {"check", 0, NULL, NULL, &convert.check,
-         "compare logits in ONNX Runtime with fp32's; a file that fails is not written"},
+         "compare logits (in ONNX Runtime; of a directory in berth) with fp32's; what fails is not written"},
         {"ort-library", 0, "FILE", cli_read_string, &common.options.ort_library,
          "libonnxruntime.so (default: BERTH_ORT_LIBRARY, or the usual places)"},
         {"threads", 't', "N", cli_read_positive, &common.options.threads, "threads of the check"},

@@ -199,8 +199,9 @@ int cli_serve(int argc, char **argv)
     const struct cli_verb verb = {
         "serve",
         "-m NAME=MODEL [-m NAME=MODEL ...] [OPTIONS]",
-        "Serves models over HTTP in the field's protocols, with a page at / and metrics at /metrics.",
-        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0;\nSIGHUP loads the models again.",
+        "Serves models over HTTP in several protocols, with a page and metrics.",
+        "Prints \"listening on http://HOST:PORT\" when ready. SIGTERM drains and ends with 0;\n"
+        "SIGHUP loads the models again.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);

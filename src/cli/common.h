@@ -20,10 +20,10 @@ struct cli_common {
 #define CLI_MODEL_FLAG(c)                                                                              \
     {                                                                                                  \
         "model", 'm', "MODEL", cli_read_string, &(c).model,                                            \
-            "model directory, .onnx file, bundled:sst2, or random:PRESET (bert-tiny ... electra-base)" \
+            "model directory, .onnx file, org/name (pulled), bundled:sst2, or random:PRESET"             \
     }
 #define CLI_ENGINE_FLAGS(c)                                                                                   \
-    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto"},  \
+    {"precision", 0, "P", cli_read_precision, &(c).options.precision, "fp32 (default), bf16, int8 or auto; cuda has fp16 and fp8, too"},  \
         {"runtime", 0, "R", cli_read_runtime, &(c).options.runtime, "native (default), cuda or onnxruntime"}, \
         {"ort-library", 0, "FILE", cli_read_string, &(c).options.ort_library, "ONNX Runtime's library"},      \
         {"ort-optimization",                                                                                  \

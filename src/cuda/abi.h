@@ -114,27 +114,6 @@ struct berth_cuda_outputs {
 
 struct berth_cuda_model;   /* immutable; any number of sessions */
 struct berth_cuda_session; /* one thread at a time */
-struct berth_cuda_trainer; /* likewise: weights, moments and kept activations of one run */
-
-/* One batch to learn from: what forward gives is [texts, labels] logits, and backward takes their gradient. */
-struct berth_cuda_rates {
-    float hidden, attention, classifier; /* of dropout; all 0: none */
-    uint64_t seed, step;
-};
-
-struct berth_cuda_adamw {
-    float rate, beta1, beta2, epsilon, decay; /* this step's rate; decay is applied where a weight decays */
-    float correction1, correction2;           /* 1 - beta^step */
-    float max_grad_norm;                      /* 0: no clipping */
-};
-
-/* A run of weights in the flat array with a common rate and decay: rate times `rate`, decay times `decays`. */
-struct berth_cuda_piece {
-    uint64_t first, count;
-    float rate;
-    int decays;
-};
-
 struct berth_cuda_table {
     int abi;
     const char *built; /* "CUDA 13.0, sm_80 sm_90" */
@@ -155,27 +134,6 @@ struct berth_cuda_table {
     int (*submit)(struct berth_cuda_session *session, const struct berth_cuda_batch *batch,
                   const struct berth_cuda_outputs *outputs, char message[BERTH_CUDA_MESSAGE]);
     int (*collect)(struct berth_cuda_session *session, char message[BERTH_CUDA_MESSAGE]);
-
-    /* Training (config.number: F32 or BF16). The flat array's layout is the caller's: `place` tells where each weight
-     * begins in it. */
-    int (*trainer_open)(const struct berth_cuda_config *config, int device, uint64_t total,
-                        uint64_t (*place)(void *context, int weight, uint64_t layer), void *context,
-                        uint64_t max_tokens, uint64_t max_texts, uint64_t max_pairs,
-                        struct berth_cuda_trainer **trainer, char message[BERTH_CUDA_MESSAGE]);
-    void (*trainer_close)(struct berth_cuda_trainer *trainer);
-    uint64_t (*trainer_bytes)(const struct berth_cuda_trainer *trainer);
-    /* Copies [total] floats to (or from) the device: which 0 values, 1 gradients, 2 first, 3 second moments. */
-    int (*trainer_write)(struct berth_cuda_trainer *trainer, int which, const float *numbers,
-                         char message[BERTH_CUDA_MESSAGE]);
-    int (*trainer_read)(struct berth_cuda_trainer *trainer, int which, float *numbers,
-                        char message[BERTH_CUDA_MESSAGE]);
-    int (*forward)(struct berth_cuda_trainer *trainer, const struct berth_cuda_batch *batch,
-                   const struct berth_cuda_rates *rates, float *logits, char message[BERTH_CUDA_MESSAGE]);
-    int (*backward)(struct berth_cuda_trainer *trainer, const float *dlogits, char message[BERTH_CUDA_MESSAGE]);
-    /* One step of AdamW from the gradients, which become 0; *norm is theirs before clipping. */
-    int (*step)(struct berth_cuda_trainer *trainer, const struct berth_cuda_adamw *adamw,
-                const struct berth_cuda_piece *pieces, uint64_t count, double *norm,
-                char message[BERTH_CUDA_MESSAGE]);
 };
 
 /* The plugin's one symbol. */

@@ -52,7 +52,7 @@ enum berth_status berth_classify(struct berth_classifier *classifier, const stru
     return berth_session_classify(classifier->session, texts, count, results, err);
 }
 
-static const char *const precisions[] = {"default", "fp32", "bf16", "int8", "auto"};
+static const char *const precisions[] = {"default", "fp32", "bf16", "int8", "auto", "fp16", "fp8"};
 static const char *const runtimes[] = {"default", "native", "cuda", "onnxruntime"};
 static const char *const optimizations[] = {"default", "none", "runtime", "fused"};
 

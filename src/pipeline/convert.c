@@ -25,6 +25,14 @@ static enum berth_status check_options(const struct berth_convert_options *optio
     if (options->weights != BERTH_WEIGHTS_AS_STORED && options->format != BERTH_TO_SAFETENSORS)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "an element type of the weights is for safetensors alone");
+    if (options->calibration_method != BERTH_CALIBRATION_MINMAX && !options->calibration)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a calibration method is for static quantisation alone");
+    if (options->calibration_percentile != 0 && (options->calibration_method != BERTH_CALIBRATION_PERCENTILE ||
+                                                 !(options->calibration_percentile > 50) ||
+                                                 options->calibration_percentile > 100))
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "a percentile of %g: it goes with the method percentile, above 50 and at most 100",
+                          options->calibration_percentile);
     if (options->contrib && !options->optimize)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "ONNX Runtime's own operators come with optimisation alone");

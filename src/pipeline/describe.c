@@ -62,7 +62,8 @@ static bool facts_text(struct berth_buffer *out, const struct berth_model_info *
                                info->chinese_chars ? ", ideographs separate" : "", longest, info->precision,
                                info->precision_reason[0] ? ": " : "", info->precision_reason, info->runtime,
                                info->optimization[0] ? ", optimization " : "", info->optimization, info->isa, info->isa_reason[0] ? ": " : "", info->isa_reason, info->cpu,
-                               info->threads, info->threads_reason, (double)info->weight_bytes / 1e6);
+                               info->threads, info->threads_reason, (double)info->weight_bytes / 1e6) &&
+           (!info->device || berth_buffer_format(out, "device         %s\n", info->device));
 }
 
 static const char *kind_shape(const struct berth_plan *plan, const struct berth_step *step, char *text,
@@ -226,6 +227,8 @@ static void put_facts(struct description *into, const struct berth_model_info *i
     put_text(into, "isa", info->isa);
     put_text(into, "isa_reason", info->isa_reason);
     put_text(into, "cpu", info->cpu);
+    if (info->device)
+        put_text(into, "device", info->device);
     put_size(into, "threads", info->threads);
     put_text(into, "threads_reason", info->threads_reason);
     put_size(into, "weight_bytes", info->weight_bytes);

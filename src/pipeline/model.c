@@ -146,9 +146,10 @@ static enum berth_status choose_kernels(struct berth_model *model, const struct 
 static enum berth_status check_runtime(struct berth_model *model, const struct berth_options *options,
                                        struct berth_error *err)
 {
-    if (options->runtime == BERTH_RUNTIME_CUDA)
-        return berth_fail(err, BERTH_UNSUPPORTED, "runtime %s is not part of this version; use native",
-                          berth_runtime_name(options->runtime));
+    bool of_gpus = options->precision == BERTH_PRECISION_FP16 || options->precision == BERTH_PRECISION_FP8;
+    if (of_gpus && options->runtime != BERTH_RUNTIME_CUDA)
+        return berth_fail(err, BERTH_UNSUPPORTED, "precision %s is for runtime cuda; on the CPU use bf16 or int8",
+                          berth_precision_name(options->precision));
     model->precision = options->precision;
     bool bf16 = options->precision == BERTH_PRECISION_BF16 || options->precision == BERTH_PRECISION_AUTO;
     if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME && bf16)
@@ -274,6 +275,40 @@ fail:
     return status;
 }
 
+/* An NVIDIA GPU: weights are rounded and uploaded, and the encoder's files let go of. */
+static enum berth_status open_gpu(struct berth_model *model, struct berth_encoder *encoder,
+                                  const struct berth_options *options, struct berth_error *err)
+{
+    static const enum berth_cuda_number numbers[] = {
+        [BERTH_PRECISION_FP32] = BERTH_CUDA_F32, [BERTH_PRECISION_BF16] = BERTH_CUDA_BF16,
+        [BERTH_PRECISION_INT8] = BERTH_CUDA_INT8, [BERTH_PRECISION_FP16] = BERTH_CUDA_F16,
+        [BERTH_PRECISION_FP8] = BERTH_CUDA_FP8,
+    };
+    enum berth_status status;
+    BERTH_TRY(berth_gpu_open(NULL, options->device, &model->gpu, err));
+    if (!encoder)
+        BERTH_TRY(berth_source_encoder(model->path, &encoder, err));
+    snprintf(model->precision_reason, sizeof model->precision_reason, "asked for");
+    if (options->precision == BERTH_PRECISION_AUTO) {
+        model->precision = BERTH_PRECISION_BF16;
+        snprintf(model->precision_reason, sizeof model->precision_reason, "the GPU multiplies bf16");
+    } else if (options->precision == BERTH_PRECISION_DEFAULT) {
+        choose_default(model, encoder->config.storage.stored, true);
+    }
+    size_t used = strlen(model->precision_reason);
+    if (model->precision != BERTH_PRECISION_FP32)
+        snprintf(model->precision_reason + used, sizeof model->precision_reason - used,
+                 "; products and word embedding, the classifier in fp32");
+    BERTH_TRY(berth_gpu_model_new(model->gpu, encoder, numbers[model->precision], &model->gpu_model, err));
+    model->parameters = encoder->parameters;
+    model->has_head = encoder->has_head;
+    model->config = encoder->config;
+    encoder->config = (struct berth_config){0};
+fail:
+    berth_encoder_free(encoder);
+    return status;
+}
+
 /* Facts of a model that only tokenises. Its folder may lack everything but a vocabulary, and may hold a model
  * that berth cannot run. */
 static enum berth_status read_config_if_any(struct berth_model *model, const struct berth_options *options,
@@ -308,7 +343,7 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
 {
     const struct berth_config *config = berth_model_config(model);
     size_t tokens = berth_tokenizer_vocab_size(model->tokenizer);
-    bool runs = model->plan || model->other;
+    bool runs = model->plan || model->other || model->gpu_model;
     if (runs && tokens > config->vocab_size)
         return berth_fail(
             err, BERTH_FORMAT,
@@ -332,7 +367,9 @@ static enum berth_status check_lengths(struct berth_model *model, const struct b
                           "a maximum length of %zu tokens has no room for [CLS] and [SEP]",
                           model->max_length);
     model->max_batch_tokens =
-        berth_max(options->max_batch_tokens ? options->max_batch_tokens : BERTH_BATCH_TOKENS_DEFAULT,
+        berth_max(options->max_batch_tokens ? options->max_batch_tokens
+                  : model->gpu_model        ? BERTH_GPU_BATCH_TOKENS
+                                            : BERTH_BATCH_TOKENS_DEFAULT,
                   model->max_length);
     return BERTH_OK;
 }
@@ -363,14 +400,19 @@ static void fill_info(struct berth_model *model)
         .label_names = (const char *const *)config->label_names,
         .precision = berth_precision_name(model->precision),
         .precision_reason = model->precision_reason,
-        .runtime = berth_runtime_name(model->other ? BERTH_RUNTIME_ONNXRUNTIME : BERTH_RUNTIME_NATIVE),
+        .runtime = berth_runtime_name(model->other       ? BERTH_RUNTIME_ONNXRUNTIME
+                                      : model->gpu_model ? BERTH_RUNTIME_CUDA
+                                                         : BERTH_RUNTIME_NATIVE),
+        .device = model->gpu ? berth_gpu_describe(model->gpu) : NULL,
         .optimization = model->other ? berth_optimization_name(model->optimization) : "",
         .isa = berth_isa_name(model->kernels->isa),
         .isa_reason = model->cpu.reason,
         .cpu = model->cpu.model,
         .threads = model->threads,
         .threads_reason = model->threads_reason,
-        .weight_bytes = model->plan ? berth_plan_weight_bytes(model->plan) : 0,
+        .weight_bytes = model->plan         ? berth_plan_weight_bytes(model->plan)
+                        : model->gpu_model ? berth_gpu_model_bytes(model->gpu_model)
+                                           : 0,
         .remarks = (const char *const *)model->remarks,
         .lower_case = reads->do_lower_case == BERTH_CHOICE_YES,
         .strip_accents = reads->strip_accents == BERTH_CHOICE_YES,
@@ -397,6 +439,10 @@ static enum berth_status open_parts(struct berth_model *model, struct berth_enco
         choose_precision(model, options, model->config.storage.stored);
     } else if (options->runtime == BERTH_RUNTIME_ONNXRUNTIME) {
         BERTH_TRY(open_other(model, options, err));
+    } else if (options->runtime == BERTH_RUNTIME_CUDA) {
+        struct berth_encoder *given = encoder;
+        encoder = NULL;
+        BERTH_TRY(open_gpu(model, given, options, err));
     } else {
         struct berth_encoder *given = encoder;
         encoder = NULL;
@@ -454,6 +500,8 @@ void berth_model_free(struct berth_model *model)
         return;
     berth_plan_free(model->plan);
     berth_ort_model_free(model->other);
+    berth_gpu_model_free(model->gpu_model);
+    berth_gpu_close(model->gpu);
     berth_config_clear(&model->config);
     berth_tokenizer_free(model->tokenizer);
     for (size_t i = 0; model->remarks[i]; i++)

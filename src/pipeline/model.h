@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "cuda/gpu.h"
 #include "berth/berth.h"
 #include "engine/engine.h"
 #include "formats/hf_config.h"
@@ -11,7 +12,7 @@
 #include "plan/plan.h"
 #include "text/tokenizer.h"
 
-enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024 };
+enum { BERTH_REMARKS_MAX = 40, BERTH_BATCH_TOKENS_DEFAULT = 1024, BERTH_GPU_BATCH_TOKENS = 16384 };
 
 struct berth_model {
     char *name; /* as the caller gave it */
@@ -23,6 +24,8 @@ struct berth_model {
     struct berth_tokenizer *tokenizer;
     struct berth_plan *plan;       /* NULL: opened to tokenise only, or for another runtime */
     struct berth_ort_model *other; /* ONNX Runtime's, when that is the runtime */
+    struct berth_gpu *gpu;         /* of runtime cuda */
+    struct berth_gpu_model *gpu_model;
     enum berth_optimization optimization; /* of its graph */
     struct berth_config config;    /* of a model without a plan, when it has one */
     size_t threads;                /* of a session, unless it says otherwise */

@@ -13,6 +13,7 @@ struct berth_session {
     const struct berth_model *model;
     struct berth_engine *engine;
     struct berth_ort_session *other; /* instead of an engine */
+    struct berth_gpu_session *gpu;   /* likewise */
     size_t max_tokens, max_texts;    /* of one engine run */
     size_t labels;
     /* what this call asks for: vectors, or results when vectors is NULL */
@@ -25,6 +26,10 @@ struct berth_session {
     size_t *offsets;   /* [max_texts + 1] */
     size_t texts;      /* packed so far */
     struct berth_encoding encoding;
+    /* the batch that the GPU computes while the next one is packed: its texts of the call; none when texts is 0 */
+    struct {
+        size_t first, texts;
+    } away;
     /* results of the last call: grow to the largest call, then stay */
     float *logits, *scores; /* [capacity, labels] */
     size_t capacity;        /* texts */
@@ -37,7 +42,7 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
                                     struct berth_session **out, struct berth_error *err)
 {
     *out = NULL;
-    if (!model->plan && !model->other)
+    if (!model->plan && !model->other && !model->gpu_model)
         return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s was opened to tokenise only", model->name);
     if (!model->info.has_head && !(options && options->bare_encoder))
         return berth_fail(
@@ -64,6 +69,8 @@ enum berth_status berth_session_new(const struct berth_model *model, const struc
     }
     if (model->other)
         BERTH_TRY(berth_ort_model_session(model->other, threads, &session->other, err));
+    else if (model->gpu_model)
+        BERTH_TRY(berth_gpu_session_new(model->gpu_model, session->max_tokens, session->max_texts, &session->gpu, err));
     else
         BERTH_TRY(berth_engine_new(model->plan, threads, session->max_tokens, session->max_texts,
                                    &session->engine, err));
@@ -80,6 +87,7 @@ void berth_session_free(struct berth_session *session)
         return;
     berth_engine_free(session->engine);
     berth_ort_session_close(session->other);
+    berth_gpu_session_free(session->gpu);
     berth_encoding_clear(&session->encoding);
     berth_free(session->ids);
     berth_free(session->type_ids);
@@ -149,6 +157,16 @@ static void mean_of(float *out, const float *rows, size_t count, size_t width)
         out[k] /= (float)count;
 }
 
+/* One batch there and back, for vectors. */
+static enum berth_status run_on_gpu(struct berth_session *session, const struct berth_outputs *outputs,
+                                    struct berth_error *err)
+{
+    const struct berth_cuda_outputs wanted = {.first = outputs->first, .tokens = outputs->tokens};
+    enum berth_status status = berth_gpu_submit(session->gpu, session->ids, session->type_ids, NULL, session->offsets,
+                                                session->texts, &wanted, err);
+    return status == BERTH_OK ? berth_gpu_collect(session->gpu, err) : status;
+}
+
 static enum berth_status embed_packed(struct berth_session *session, const struct berth_batch *batch,
                                       float *vectors, struct berth_error *err)
 {
@@ -158,7 +176,8 @@ static enum berth_status embed_packed(struct berth_session *session, const struc
         outputs.first = vectors;
     else
         outputs.tokens = session->rows;
-    enum berth_status status = berth_engine_run(session->engine, batch, &outputs, err);
+    enum berth_status status = session->gpu ? run_on_gpu(session, &outputs, err)
+                                            : berth_engine_run(session->engine, batch, &outputs, err);
     for (size_t i = 0; status == BERTH_OK && outputs.tokens && i < batch->texts; i++) {
         mean_of(vectors + i * width, session->rows + batch->offsets[i] * width,
                 batch->offsets[i + 1] - batch->offsets[i], width);
@@ -167,6 +186,46 @@ static enum berth_status embed_packed(struct berth_session *session, const struc
                 err, BERTH_FORMAT,
                 "the vector of text %zu of the batch is not finite: the model's weights overflow float32", i);
     }
+    return status;
+}
+
+static void score_all(struct berth_session *session, size_t first, size_t count, struct berth_result *results)
+{
+    for (size_t i = first; i < first + count; i++)
+        score(session, session->logits + i * session->labels, session->scores + i * session->labels, &results[i]);
+}
+
+/* Takes back the batch that the GPU has, when there is one; results NULL: nobody wants them any more. */
+static enum berth_status take_back(struct berth_session *session, struct berth_result *results, struct berth_error *err)
+{
+    if (session->away.texts == 0)
+        return BERTH_OK;
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = berth_gpu_collect(session->gpu, err);
+    session->timing.compute_ns += berth_clock_ns() - started;
+    if (status == BERTH_OK && results)
+        score_all(session, session->away.first, session->away.texts, results);
+    session->away.texts = 0;
+    return status;
+}
+
+/* Gives the GPU what is packed, and while it computes takes back the batch before. */
+static enum berth_status send_packed(struct berth_session *session, size_t first, struct berth_result *results,
+                                     struct berth_error *err)
+{
+    const struct berth_cuda_outputs wanted = {.logits = session->logits + first * session->labels};
+    uint64_t started = berth_clock_ns();
+    enum berth_status status = berth_gpu_submit(session->gpu, session->ids, session->type_ids, NULL, session->offsets,
+                                                session->texts, &wanted, err);
+    session->timing.compute_ns += berth_clock_ns() - started;
+    if (status != BERTH_OK)
+        return status;
+    status = take_back(session, results, err);
+    session->away.first = first;
+    session->away.texts = session->texts;
+    session->timing.batches++;
+    session->timing.tokens += session->offsets[session->texts];
+    session->texts = 0;
     return status;
 }
 
@@ -180,6 +239,8 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
                                 .offsets = session->offsets,
                                 .ids = session->ids,
                                 .type_ids = session->type_ids};
+    if (session->gpu && !session->vectors)
+        return send_packed(session, first, results, err);
     uint64_t started = berth_clock_ns();
     enum berth_status status;
     if (session->vectors)
@@ -190,10 +251,8 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
     session->timing.compute_ns += berth_clock_ns() - started;
     if (status != BERTH_OK)
         return status;
-    for (size_t i = 0; i < session->texts && !session->vectors; i++) {
-        size_t at = (first + i) * session->labels;
-        score(session, session->logits + at, session->scores + at, &results[first + i]);
-    }
+    if (!session->vectors)
+        score_all(session, first, session->texts, results);
     session->timing.batches++;
     session->timing.tokens += session->offsets[session->texts];
     session->texts = 0;
@@ -202,6 +261,7 @@ static enum berth_status run_packed(struct berth_session *session, size_t first,
 
 static enum berth_status begin(struct berth_session *session, size_t count, struct berth_error *err)
 {
+    take_back(session, NULL, NULL); /* of a call that failed */
     session->timing = (struct berth_timing){.texts = count};
     session->texts = 0;
     session->offsets[0] = 0;
@@ -256,6 +316,7 @@ static enum berth_status begin_embed(struct berth_session *session, size_t count
                                      float *vectors, struct berth_error *err)
 {
     const struct berth_model_info *info = &session->model->info;
+    take_back(session, NULL, NULL); /* of a call that failed */
     session->timing = (struct berth_timing){.texts = count};
     session->texts = 0;
     session->offsets[0] = 0;
@@ -295,7 +356,8 @@ static enum berth_status run_texts(struct berth_session *session, const struct b
         if (tokens)
             tokens[i] = encoding->size;
     }
-    status = run_packed(session, count - session->texts, results, err);
+    BERTH_TRY(run_packed(session, count - session->texts, results, err));
+    status = take_back(session, results, err);
 fail:
     return status;
 }
@@ -312,7 +374,8 @@ static enum berth_status run_sequences(struct berth_session *session, const stru
                               i + 1, sequence->size, session->model->max_length);
         BERTH_TRY(pack(session, sequence->ids, sequence->type_ids, sequence->size, i, results, err));
     }
-    status = run_packed(session, count - session->texts, results, err);
+    BERTH_TRY(run_packed(session, count - session->texts, results, err));
+    status = take_back(session, results, err);
 fail:
     return status;
 }
@@ -382,6 +445,7 @@ enum berth_status berth_session_classify_ids(struct berth_session *session, cons
         BERTH_TRY(pack(session, ids + from, type_ids ? type_ids + from : NULL, size, i, results, err));
     }
     BERTH_TRY(run_packed(session, count - session->texts, results, err));
+    BERTH_TRY(take_back(session, results, err));
 fail:
     session->timing.total_ns = berth_clock_ns() - started;
     return status;

@@ -12,7 +12,6 @@
 #include "quant/paired.h"
 
 enum { SPEED_TEXTS = 64, ROUNDS = 5, LOADS = 3, TEXT_SHOWN = 100 };
-#define ROUND_NS 100000000u /* of one side, at least */
 
 /* --- answers -------------------------------------------------------------------------------------- */
 
@@ -206,14 +205,15 @@ fail:
     return status;
 }
 
-static enum berth_status run_round(struct runner *runner, size_t round, const struct berth_labelled *data,
+/* Lasts `ns` at least. */
+static enum berth_status run_round(struct runner *runner, size_t round, uint64_t ns, const struct berth_labelled *data,
                                    struct berth_result *results, struct berth_error *err)
 {
     const size_t texts = berth_min(SPEED_TEXTS, data->count);
     const uint64_t start = berth_clock_ns();
     uint64_t now = start;
     size_t done = 0;
-    for (; now - start < ROUND_NS; now = berth_clock_ns()) {
+    for (; done == 0 || now - start < ns; now = berth_clock_ns()) {
         enum berth_status status = berth_session_classify(runner->session, data->texts, texts, results, err);
         if (status != BERTH_OK)
             return status;
@@ -238,8 +238,9 @@ static double median(struct runner *runner)
 enum berth_status berth_price_speed(struct berth_quantize_report *report, const char *before,
                                     const struct berth_options *before_options, const char *after,
                                     const struct berth_options *after_options, const struct berth_labelled *data,
-                                    struct berth_error *err)
+                                    double seconds, struct berth_error *err)
 {
+    const uint64_t ns = (uint64_t)(seconds * 1e9 / ROUNDS);
     struct runner first = {.model = NULL}, second = {.model = NULL};
     struct berth_result *results = berth_calloc(SPEED_TEXTS, sizeof *results);
     enum berth_status status;
@@ -250,8 +251,8 @@ enum berth_status berth_price_speed(struct berth_quantize_report *report, const 
         BERTH_TRY(open_runner(&second, after, after_options, &report->after, err));
     }
     for (size_t round = 0; round < ROUNDS; round++) {
-        BERTH_TRY(run_round(&first, round, data, results, err));
-        BERTH_TRY(run_round(&second, round, data, results, err));
+        BERTH_TRY(run_round(&first, round, ns, data, results, err));
+        BERTH_TRY(run_round(&second, round, ns, data, results, err));
     }
     report->before.texts_per_second = median(&first);
     report->after.texts_per_second = median(&second);

@@ -9,10 +9,11 @@
 enum berth_status berth_price_fill(struct berth_quantize_report *report, const struct berth_labelled *data,
                                    const float *before, const float *after, size_t worst, struct berth_error *err);
 
-/* Loads both models and lets them take turns over some of the texts: time to load, bytes in memory, texts a second. */
+/* Loads both models and lets them take turns over some of the texts: time to load, bytes in memory, texts a second, over
+ * `seconds` each. */
 enum berth_status berth_price_speed(struct berth_quantize_report *report, const char *before,
                                     const struct berth_options *before_options, const char *after,
                                     const struct berth_options *after_options, const struct berth_labelled *data,
-                                    struct berth_error *err);
+                                    double seconds, struct berth_error *err);
 
 #endif

@@ -220,10 +220,26 @@ static enum berth_status measure_after(struct job *job, const char *path, struct
     job->report->drop = 100 * (job->report->before.metric - job->report->after.metric);
     BERTH_TRY(berth_price_fill(job->report, &job->data, job->logits, job->after,
                                job->options->worst ? job->options->worst : 10, err));
-    status = berth_price_speed(job->report, job->name, &job->native, path, &own, &job->data, err);
+    const double seconds = job->options->speed_seconds > 0 ? fmin(job->options->speed_seconds, 3600) : 0.5;
+    status = berth_price_speed(job->report, job->name, &job->native, path, &own, &job->data, seconds, err);
 fail:
     berth_model_free(model);
     berth_free(logits);
+    return status;
+}
+
+static enum berth_status size_of_weights(const char *folder, uint64_t *bytes, struct berth_error *err)
+{
+    struct stat file;
+    char *path = berth_path_join(folder, "model.safetensors");
+    enum berth_status status = BERTH_OK;
+    if (!path)
+        status = berth_fail_memory(err, "a path", strlen(folder));
+    else if (stat(path, &file) != 0)
+        status = berth_fail(err, BERTH_IO, "%s: cannot stat what was written", path);
+    else
+        *bytes = (uint64_t)file.st_size;
+    berth_free(path);
     return status;
 }
 
@@ -231,7 +247,6 @@ static enum berth_status write_checked(struct job *job, struct berth_error *err)
 {
     struct berth_folder folder = {.path = NULL};
     struct berth_conversion check = {.checked = false};
-    struct stat file;
     enum berth_status status;
     BERTH_TRY(berth_folder_begin(job->options->output, &folder, err));
     BERTH_TRY(write_folder(job, folder.path, err));
@@ -240,10 +255,7 @@ static enum berth_status write_checked(struct job *job, struct berth_error *err)
     job->report->check_texts = check.texts;
     job->report->check_difference = check.difference;
     job->report->check_allowed = check.allowed;
-    char *weights = berth_path_join(folder.path, "model.safetensors");
-    if (weights && stat(weights, &file) == 0)
-        job->report->after.stored_bytes = (uint64_t)file.st_size;
-    berth_free(weights);
+    BERTH_TRY(size_of_weights(folder.path, &job->report->after.stored_bytes, err));
     if (job->report->measured)
         BERTH_TRY(measure_after(job, folder.path, err));
     status = berth_folder_commit(&folder, "config.json", err);

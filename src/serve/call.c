@@ -59,6 +59,7 @@ struct berth_call *berth_call_begin(struct berth_request *request, const char *n
     if (!name) {
         entry = berth_request_entry(request);
     } else if (!(entry = berth_registry_find(request->server->registry, name, version))) {
+        request->entry = NULL; /* it reached none */
         berth_reply_error(&request->reply, 404, "no model named '%s'%s%s is served here", name,
                           version ? " in version " : "", version ? version : "");
     }

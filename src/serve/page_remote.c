@@ -377,6 +377,7 @@ bool berth_page_remotes_take(struct berth_request *request, const char *name, bo
     for (size_t i = 0; i < all->count; i++)
         if (strcmp(all->remote[i].name, name) == 0) {
             request->subject = &all->remote[i];
+            request->entry = NULL; /* none of ours */
             berth_request_defer(request, all->remote[i].worker, influence ? run_why : run_predict);
             return true;
         }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "serve/answer.h"
 #include "serve/form.h"
+#include "serve/handlers.h"
 #include "serve/route.h"
 
 enum {
@@ -262,9 +263,14 @@ static void answer_preflight(struct berth_request *request)
 /* Who the request counts for, as soon as that can be known. */
 static void find_entry(struct berth_request *request)
 {
-    if (!request->route || request->route->kind != BERTH_ROUTE_INFERENCE)
+    if (!request->route || request->route->kind > BERTH_ROUTE_NAMED)
         return;
-    request->entry = berth_request_entry(request);
+    struct berth_entry *study = atomic_load(&request->server->study);
+    if (request->route->handle == berth_handle_inference && study &&
+        !MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "model"))
+        request->entry = study;
+    else
+        request->entry = berth_request_entry(request);
 }
 
 /* With the headers there: finds out what can be refused without the body. */

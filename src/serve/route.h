@@ -11,8 +11,7 @@
 enum berth_route_kind {
     BERTH_ROUTE_INFERENCE, /* of the model in the path or query, or else the first: each request counts as a
                               success or failure of it, however early it ends */
-    BERTH_ROUTE_NAMED,   /* the same, but the model's name may stand in the body: counts from berth_call_begin
-                            on */
+    BERTH_ROUTE_NAMED,   /* the same, but the model's name may stand in the body, which then decides */
     BERTH_ROUTE_CONTROL, /* counts nothing */
     BERTH_ROUTE_PUBLIC,  /* likewise, and needs no API key */
     BERTH_ROUTE_LIVE     /* likewise, and is answered while the server drains */

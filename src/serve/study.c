@@ -133,6 +133,7 @@ void berth_handle_inference(struct berth_request *request)
     } else if (chosen) {
         call = berth_call_begin_entry(request, chosen, BERTH_CALL_CLASSIFY);
     } else {
+        request->entry = NULL;
         berth_reply_error(&request->reply, 409, "no model is set: POST /set_model?model_type=NAME first");
         return;
     }

@@ -33,7 +33,6 @@ for task in cola sst2 mrpc stsb qqp mnli qnli rte wnli csv jsonl; do
     refused "" "$berth" eval -m $model --task $task --data /nonexistent
 done
 expect 2 "'xml' is not a valid F: text" "$berth" predict -m $model --input-format xml x
-refused "runtime cuda is not part of this version" "$berth" predict -m $model --runtime cuda x
 refused "no such directory" "$berth" predict -m /nonexistent x
 refused "no such architecture" "$berth" predict -m random:nonsense x
 refused "no such architecture" "$berth" tokenize -m random:nonsense

@@ -42,7 +42,8 @@ static void feed_json(const char *text, size_t size)
     size_t count;
     if (berth_hub_listing_parse("fuzz", text, size, &listing, &err) == BERTH_OK) {
         for (size_t i = 0; i < listing.count; i++)
-            if (strstr(listing.files[i].name, "../") || listing.files[i].name[0] == '/')
+            if (strstr(listing.files[i].name, "/../") || strncmp(listing.files[i].name, "../", 3) == 0 ||
+                listing.files[i].name[0] == '/')
                 abort();
         berth_hub_listing_clear(&listing);
     } else if (!err.message[0] || listing.files)

@@ -55,8 +55,9 @@ static void open_what_names_no_model_is_refused_by_form(void **state)
 static void open_what_this_version_lacks_is_refused_by_name(void **state)
 {
     (void)state;
-    struct berth_options options = {.runtime = BERTH_RUNTIME_CUDA};
+    struct berth_options options = {.precision = BERTH_PRECISION_FP16};
     tiny_refused("random:bert-tiny", &options, BERTH_UNSUPPORTED, "runtime cuda");
+    options.precision = BERTH_PRECISION_DEFAULT;
     options.runtime = BERTH_RUNTIME_ONNXRUNTIME;
     options.ort_library = "/nonexistent/libonnxruntime.so";
     tiny_refused("random:bert-tiny", &options, BERTH_NOT_FOUND, "the library of ONNX Runtime");
