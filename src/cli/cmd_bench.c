@@ -471,10 +471,10 @@ int cli_bench(int argc, char **argv)
     };
     const struct cli_verb verb = {
         "bench",
-        "-m MODEL ... [--target NAME=URL ...] [--batch 1,8,32] [--length 16,128] [-o RESULTS] [OPTIONS]",
-        "Measures every combination of models, targets, runtimes, precisions, threads, batches and lengths, interleaved.",
-        "Every answer is compared with fp32's before it is timed. Latency runs from the moment a query was due.\n"
-        "Percentiles are order statistics of the trials; nothing is removed; too few trials give no figure.",
+        "-m MODEL ... [--target NAME=URL ...] [--batch 1,8] [--length 16,128] [OPTIONS]",
+        "Measures every combination of models, targets, runtimes, precisions, threads, batches, lengths.",
+        "Every answer is compared with fp32's before it is timed. Trials are interleaved; latency runs from\n"
+        "the moment a query was due. Percentiles are order statistics; too few trials give no figure.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);
