@@ -17,3 +17,7 @@ endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/completions/berth.bash)
     install(FILES completions/berth.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME berth)
 endif()
+# Models that travel with berth: found from the program's or the library's own place (src/pipeline/bundled.c).
+if(EXISTS ${CMAKE_SOURCE_DIR}/models)
+    install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/berth)
+endif()

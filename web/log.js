@@ -48,11 +48,12 @@ function answerCells(trial, name) {
         h('td', {title: `queue ${time(answer.queue_us)}; ${answer.runs || 1} run${answer.runs > 1 ? 's' : ''}`}, time(latency(answer)))];
 }
 
-const clock = new Intl.DateTimeFormat('en-GB', {dateStyle: 'short', timeStyle: 'medium'});
+const clock = new Intl.DateTimeFormat('en-GB', {timeStyle: 'medium'});
+const day = new Intl.DateTimeFormat('en-GB', {dateStyle: 'full'});
 
 function row(trial) {
     return h('tr', null,
-        h('td', null, trial.number), h('td', null, clock.format(trial.time)),
+        h('td', null, trial.number), h('td', {title: day.format(trial.time)}, clock.format(trial.time)),
         h('td.text', {dir: 'auto', title: trial.text.slice(0, 500)}, trial.text.slice(0, 160), trial.pair ? ` ⁄ ${trial.pair.slice(0, 80)}` : ''),
         h('td', null, tokens(trial) || '–'), h('td', null, labelName(trial.truth) || '–'),
         store.deployments.map(item => answerCells(trial, item.name)));

@@ -1,2 +1,3 @@
 // report.js: placeholder
-export function start(root) { root.textContent = ''; }
+import {h} from './dom.js';
+export function start(root) { root.replaceChildren(h('p', {'data-testid': 'report-ready'}, 'No report yet.')); }

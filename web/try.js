@@ -94,6 +94,7 @@ export function current() {
 /** Runs what stands in the fields. A preview (while somebody types) is shown and not logged. */
 async function run(preview) {
     clearTimeout(typing);
+    delete document.documentElement.dataset.trial;
     const item = current();
     const mine = ++generation;
     if (!item.text && !item.pair) {
@@ -115,7 +116,10 @@ async function run(preview) {
     if (!trial || mine !== generation) return;
     store.current = {...trial, preview, elapsed: performance.now() - started};
     changed('current');
-    if (!preview) await keep([store.current]);
+    document.documentElement.dataset.trial = 'shown';
+    if (preview) return;
+    await keep([store.current]);
+    if (mine === generation) document.documentElement.dataset.trial = 'done';
 }
 
 export function pickSentence(i, step = true) {
@@ -150,6 +154,7 @@ function typed() {
     grow();
     choose({s: '', text: byId('text').value, pair: byId('pair').hidden ? '' : byId('pair').value});
     generation++;
+    delete document.documentElement.dataset.trial;
     clearTimeout(typing);
     typing = setTimeout(() => run(true), 250);
 }
@@ -191,6 +196,7 @@ export function restore() {
         store.current = known; // what the log has is shown, not run again
         changed('current');
         changed('choice');
+        document.documentElement.dataset.trial = 'done';
     } else if (item) pickSentence(Number(choice.s), false);
     else if (choice.text) {
         byId('text').value = choice.text;

@@ -24,13 +24,13 @@ bool berth_buffer_reserve(struct berth_buffer *buffer, size_t extra)
 {
     size_t need;
     if (!berth_add(buffer->size, extra, &need) || need > buffer->limit)
-        return false;
+        return !(buffer->failed = true);
     if (need < buffer->capacity) /* strictly: one byte stays for the NUL */
         return true;
     size_t capacity = berth_max(berth_max(buffer->capacity * 2, 64), need + 1);
     char *data = berth_realloc(buffer->data, capacity, 1);
     if (!data)
-        return false;
+        return !(buffer->failed = true);
     buffer->data = data;
     buffer->capacity = capacity;
     return true;

@@ -10,6 +10,7 @@ struct berth_buffer {
     size_t size;     /* bytes in use, without the NUL */
     size_t capacity; /* bytes allocated */
     size_t limit;    /* size never exceeds this */
+    bool failed;     /* an append was refused: for those who write much and ask once, at the end */
 };
 
 /* Allocates nothing. */

@@ -31,8 +31,8 @@ int cli_export(int argc, char **argv)
         "export",
         "RESULTS ... [--format csv|json|study|db] [-o FILE]",
         "Prints raw latencies, a row each; several files are read as one.",
-        "RESULTS are results files, CSVs that berth export printed or of published figures, or "
-        "bundled:study-2021.\n--format db -o FILE writes (or adds to) a results file: their union.",
+        "RESULTS are results files, CSVs that berth export printed or of published figures, or\n"
+        "bundled:study-2021. --format db -o FILE writes (or adds to) a results file: their union.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/progress.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
@@ -93,6 +94,42 @@ static void print_report(const struct berth_finetune_options *options,
         printf("%-24s %.6f\n", report->evaluation.metric[i].name, report->evaluation.metric[i].value);
 }
 
+/* MNLI's second dev file: the weights that were kept are scored on it, as `berth eval` does, and the result
+ * written beside the first. */
+static enum berth_status score_mismatched(const struct berth_finetune_options *options, const char *data,
+                                          struct berth_evaluation *evaluation, struct berth_error *err)
+{
+    const struct berth_evaluation_options wanted = {.task = options->task, .data = data};
+    struct berth_options reads = {.threads = options->options.threads,
+                                  .isa = options->options.isa,
+                                  .max_length = options->options.max_length};
+    struct berth_model *model = NULL;
+    struct berth_session *session = NULL;
+    struct berth_atomic_file file;
+    char path[4096];
+    char *text = NULL;
+    snprintf(path, sizeof path, "%s/eval_results_mm.json", options->output);
+    enum berth_status status = berth_model_open(options->output, &reads, &model, err);
+    if (status == BERTH_OK)
+        status = berth_session_new(model, &reads, &session, err);
+    if (status == BERTH_OK)
+        status = berth_evaluate(session, &wanted, evaluation, err);
+    if (status == BERTH_OK)
+        status = berth_atomic_open(path, &file, err);
+    if (status == BERTH_OK && (text = berth_evaluation_json(evaluation)) != NULL) {
+        fprintf(file.stream, "%s\n", text); /* a failure stays in the stream */
+        status = berth_atomic_commit(&file, err);
+    } else if (status == BERTH_OK) {
+        berth_atomic_abort(&file);
+        snprintf(err->message, sizeof err->message, "out of memory for %.200s", path);
+        status = BERTH_NO_MEMORY;
+    }
+    berth_memory_free(text);
+    berth_session_free(session);
+    berth_model_free(model);
+    return status;
+}
+
 static const char *model_argument(int argc, char **argv)
 {
     for (int i = 1; i + 1 < argc; i++)
@@ -108,6 +145,7 @@ int cli_finetune(int argc, char **argv)
 {
     struct cli_common common = {0};
     struct cli_strings teachers = {.count = 0};
+    const char *mismatched = NULL;
     struct berth_finetune_options o;
     berth_finetune_defaults(model_argument(argc, argv), &o);
     const struct cli_flag flags[] = {
@@ -118,6 +156,8 @@ int cli_finetune(int argc, char **argv)
         {"train", 0, "FILE", cli_read_string, &o.train, "training data in the task's own layout"},
         {"dev", 0, "FILE", cli_read_string, &o.dev,
          "data to evaluate on during training; the best weights are kept"},
+        {"dev-mismatched", 0, "FILE", cli_read_string, &mismatched,
+         "mnli: its other dev file, on which the weights that were kept are scored too"},
         {"output", 'o', "DIR", cli_read_string, &o.output, "directory to write"},
         {"text-column", 0, "NAME", cli_read_string, &o.columns.text, "csv, jsonl: column of the text"},
         {"pair-column", 0, "NAME", cli_read_string, &o.columns.pair, "csv, jsonl: column of the second text"},
@@ -204,6 +244,8 @@ int cli_finetune(int argc, char **argv)
         return cli_usage(&verb, "-m MODEL, --task, --train and -o DIR are needed");
     if (first < argc)
         return cli_usage(&verb, "unexpected argument '%s'", argv[first]);
+    if (mismatched && (!o.task || strcmp(o.task, "mnli") != 0 || o.objective || o.dump_gradients))
+        return cli_usage(&verb, "--dev-mismatched is for the training of mnli");
     cli_log_to_stderr(&common);
     o.model = common.model;
     o.teachers = teachers.item;
@@ -215,12 +257,17 @@ int cli_finetune(int argc, char **argv)
     o.progress_context = &line;
     struct berth_finetune_report report;
     struct berth_error err;
+    struct berth_evaluation other;
     enum berth_status status = berth_finetune(&o, &report, &err);
     berth_progress_end(&line.progress, report.steps);
+    if (status == BERTH_OK && mismatched)
+        status = score_mismatched(&o, mismatched, &other, &err);
     if (status != BERTH_OK)
         return cli_fail("finetune", &err);
     struct cli_output output;
     cli_output_open(&output, NULL, &err);
     print_report(&o, &report);
+    for (size_t i = 0; mismatched && i < other.metrics; i++)
+        printf("mismatched %-13s %.6f\n", other.metric[i].name, other.metric[i].value);
     return cli_output_close(&output, "finetune", status, &err);
 }

@@ -24,7 +24,7 @@ static const struct entry entries[] = {
     {"convert", cli_convert, "a model into another format"},
     {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
     {"quantize", cli_quantize, "an int8 or bf16 checkpoint, and what it costs"},
-    {"report", NULL, NULL},
+    {"report", cli_report, "tables and plots of results"},
     {"export", cli_export, "raw latencies as CSV or JSON"},
     {"compare", cli_compare, "whether two runs differ"},
     {"recommend", cli_recommend, "the cheapest deployment that meets an objective"},

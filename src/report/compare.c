@@ -327,10 +327,10 @@ enum berth_status berth_compare(const struct berth_compare_options *options, cha
         write_text(&out, pair, pairs, only_a, only_b, error_rate);
     if (different)
         *different = differ;
+    if (out.failed)
+        BERTH_TRY(berth_fail_memory(err, "a comparison", out.size));
     *text = out.data;
     out.data = NULL;
-    if (!*text)
-        status = berth_fail_memory(err, "a comparison", 0);
 fail:
     berth_buffer_clear(&out);
     berth_free(pair);

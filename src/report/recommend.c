@@ -307,6 +307,8 @@ enum berth_status berth_recommend(const struct berth_recommend_options *options,
         BERTH_TRY(write_json(&out, options, d, count, err));
     else
         write_text(&out, options, d, count);
+    if (out.failed)
+        BERTH_TRY(berth_fail_memory(err, "a recommendation", out.size));
     *text = out.data;
     out.data = NULL;
 fail:

@@ -47,7 +47,7 @@ static int open_as(struct berth_results *results, const char *name, int flags)
 {
     sqlite3_close(results->db);
     results->db = NULL;
-    int code = sqlite3_open_v2(name, &results->db, flags, NULL);
+    int code = sqlite3_open_v2(name, &results->db, flags | SQLITE_OPEN_NOMUTEX, NULL); /* a thread at a time */
     if (code == SQLITE_OK) {
         distrust(results->db);
         code = sqlite3_exec(results->db, "PRAGMA cell_size_check = ON; PRAGMA cache_size = -65536;"

@@ -179,45 +179,33 @@ static enum berth_status damaged(const struct berth_results *results, int64_t co
                       "many latencies as it says", results->path, (long long)configuration);
 }
 
-/* Sums, and how many latencies there are: allocates the arrays. */
-static enum berth_status read_totals(struct berth_results *results, int64_t configuration,
-                                     struct berth_results_series *s, struct berth_error *err)
+/* Room for `more` latencies behind the `used` ones. */
+static bool make_room(struct berth_results_series *s, size_t used, size_t more, size_t *capacity)
 {
-    sqlite3_stmt *statement;
-    bool row = false;
-    double sums[9] = {0};
-    enum berth_status status;
-    BERTH_TRY(berth_results_prepare(results, &statement, err,
-                                    "SELECT total(count), total(texts), total(tokens), total(padded_tokens), total(late), "
-                                    "total(wall_ns), total(cpu_ns), total(energy_uj), total(length(latency)) "
-                                    "FROM trials WHERE configuration = ?",
-                                    "i", configuration));
-    BERTH_TRY(berth_results_step(results, statement, &row, err));
-    for (int i = 0; i < 9; i++) {
-        sums[i] = sqlite3_column_double(statement, i);
-        if (!(sums[i] >= 0 && sums[i] < 9e18))
-            BERTH_TRY(damaged(results, configuration, err));
+    size_t wanted = used + more;
+    if (wanted <= *capacity)
+        return true;
+    wanted = wanted < 2 * *capacity ? 2 * *capacity : wanted;
+    int64_t **const arrays[] = {&s->trial, &s->latency_ns, &s->service_ns};
+    for (int i = 0; i < 3; i++) {
+        int64_t *grown = berth_realloc(*arrays[i], wanted, sizeof *grown);
+        if (!grown)
+            return false;
+        *arrays[i] = grown;
     }
-    if (sums[8] != sums[0] * sizeof(int64_t)) /* before anything of that size is allocated */
-        BERTH_TRY(damaged(results, configuration, err));
-    s->n = (size_t)sums[0];
-    s->texts = (int64_t)sums[1], s->tokens = (int64_t)sums[2], s->padded_tokens = (int64_t)sums[3];
-    s->late = (int64_t)sums[4], s->wall_ns = (int64_t)sums[5], s->cpu_ns = (int64_t)sums[6];
-    s->energy_uj = (int64_t)sums[7];
-    if (s->n > 0 && (s->n > SIZE_MAX / 32 || !(s->trial = berth_malloc(s->n, sizeof *s->trial)) ||
-                     !(s->latency_ns = berth_malloc(s->n, sizeof *s->latency_ns)) ||
-                     !(s->service_ns = berth_malloc(s->n, sizeof *s->service_ns)) || !(s->ok = berth_malloc(s->n, 1))))
-        BERTH_TRY(berth_fail_memory(err, "the latencies of a configuration", s->n * 25));
-fail:
-    sqlite3_finalize(statement);
-    return status;
+    unsigned char *ok = berth_realloc(s->ok, wanted, 1);
+    if (!ok)
+        return false;
+    s->ok = ok;
+    *capacity = wanted;
+    return true;
 }
 
-/* One block behind the `used` latencies that are there; false when it is not what it says. */
-static bool take_block(struct berth_results_series *s, size_t used, sqlite3_stmt *statement)
+/* What a block holds is what it says: checked before anything of its size is allocated. */
+static bool check_block(sqlite3_stmt *statement, size_t used)
 {
     int64_t first = sqlite3_column_int64(statement, 0), count = sqlite3_column_int64(statement, 1);
-    if (count < 1 || (uint64_t)count > s->n - used || first < 1 || first > INT64_MAX - count)
+    if (count < 1 || count > BERTH_RESULTS_BLOCK || first < 1 || first > INT64_MAX - count || used > SIZE_MAX / 64)
         return false;
     size_t n = (size_t)count, bytes = n * sizeof(int64_t);
     for (int column = 2; column <= 4; column++) {
@@ -226,12 +214,36 @@ static bool take_block(struct berth_results_series *s, size_t used, sqlite3_stmt
         if (absent ? column == 2 : size != (column == 4 ? n : bytes))
             return false;
     }
+    return true;
+}
+
+/* Adds one number of the block to a sum over blocks; false when it is none. */
+static bool add_up(sqlite3_stmt *statement, int column, int64_t *sum)
+{
+    int64_t value = sqlite3_column_int64(statement, column);
+    return value >= 0 && !__builtin_add_overflow(*sum, value, sum);
+}
+
+static bool take_sums(struct berth_results_series *s, sqlite3_stmt *statement)
+{
+    int64_t *const sums[] = {&s->texts, &s->tokens, &s->padded_tokens, &s->late, &s->wall_ns, &s->cpu_ns, &s->energy_uj};
+    for (int i = 0; i < 7; i++)
+        if (!add_up(statement, 6 + i, sums[i]))
+            return false;
+    return true;
+}
+
+/* The latencies of a checked block, into room that is there; false when one is negative. */
+static bool take_block(struct berth_results_series *s, size_t used, sqlite3_stmt *statement)
+{
+    int64_t first = sqlite3_column_int64(statement, 0);
+    size_t n = (size_t)sqlite3_column_int64(statement, 1);
     const void *latency = sqlite3_column_blob(statement, 2), *service = sqlite3_column_blob(statement, 3),
                *ok = sqlite3_column_blob(statement, 4);
     if (!latency) /* without memory */
         return false;
-    memcpy(s->latency_ns + used, latency, bytes);
-    memcpy(s->service_ns + used, service ? service : latency, bytes);
+    memcpy(s->latency_ns + used, latency, n * sizeof(int64_t));
+    memcpy(s->service_ns + used, service ? service : latency, n * sizeof(int64_t));
     for (size_t i = 0; i < n; i++) {
         s->trial[used + i] = first + (int64_t)i;
         s->ok[used + i] = !ok || ((const unsigned char *)ok)[i] != 0;
@@ -248,34 +260,30 @@ enum berth_status berth_results_read_series(struct berth_results *results, int64
                                             struct berth_results_series *series, struct berth_error *err)
 {
     *series = (struct berth_results_series){0};
-    sqlite3_stmt *statement = NULL;
-    size_t used = 0;
+    sqlite3_stmt *statement;
+    size_t capacity = 0;
     bool row;
     enum berth_status status;
-    /* One view of the file for both queries, whatever another process appends between them. */
-    bool outermost = sqlite3_get_autocommit(results->db) != 0;
-    if (outermost && (status = berth_results_execute(results, err, "BEGIN", "")) != BERTH_OK)
-        return status;
-    BERTH_TRY(read_totals(results, configuration, series, err));
     BERTH_TRY(berth_results_prepare(results, &statement, err,
-                                    "SELECT first, count, latency, service, ok, failure FROM trials "
-                                    "WHERE configuration = ? ORDER BY first",
+                                    "SELECT first, count, latency, service, ok, failure, texts, tokens, padded_tokens, late, "
+                                    "wall_ns, cpu_ns, energy_uj FROM trials WHERE configuration = ? ORDER BY first",
                                     "i", configuration));
     for (;;) {
         BERTH_TRY(berth_results_step(results, statement, &row, err));
         if (!row)
             break;
-        if (!take_block(series, used, statement))
+        if (!check_block(statement, series->n))
             BERTH_TRY(damaged(results, configuration, err));
-        used += (size_t)sqlite3_column_int64(statement, 1);
+        size_t n = (size_t)sqlite3_column_int64(statement, 1);
+        if (!make_room(series, series->n, n, &capacity))
+            BERTH_TRY(berth_fail_memory(err, "the latencies of a configuration", (series->n + n) * 25));
+        if (!take_sums(series, statement) || !take_block(series, series->n, statement))
+            BERTH_TRY(damaged(results, configuration, err));
+        series->n += n;
     }
 fail:
     sqlite3_finalize(statement);
-    if (outermost)
-        sqlite3_exec(results->db, "COMMIT", NULL, NULL, NULL);
-    if (status == BERTH_OK)
-        series->n = used;
-    else
+    if (status != BERTH_OK)
         berth_results_series_clear(series);
     return status;
 }

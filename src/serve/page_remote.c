@@ -96,6 +96,7 @@ bool berth_page_remotes_list(const struct berth_page_remotes *all, json_t *deplo
 struct exchange {
     struct berth_buffer body;
     double queue_us, tokenize_us, compute_us; /* as the server tells them; NaN: it does not */
+    double tokens;                            /* computed, likewise */
     double total_us;                          /* the round trip */
 };
 
@@ -105,8 +106,8 @@ static size_t take_body(char *data, size_t one, size_t size, void *context)
     return berth_buffer_append(&exchange->body, data, one * size) ? one * size : 0;
 }
 
-/* A header "NAME: number"; false for another one. */
-static bool read_time(const char *line, size_t size, const char *name, double *us)
+/* A header "NAME: number", above zero; false for another one. */
+static bool read_header(const char *line, size_t size, const char *name, double *number)
 {
     size_t length = strlen(name);
     char digits[32];
@@ -117,7 +118,7 @@ static bool read_time(const char *line, size_t size, const char *name, double *u
     digits[count] = 0;
     double value = strtod(digits, NULL);
     if (value > 0 && isfinite(value))
-        *us = value;
+        *number = value;
     return true;
 }
 
@@ -125,9 +126,10 @@ static size_t take_header(char *line, size_t one, size_t size, void *context)
 {
     struct exchange *exchange = context;
     size_t length = one * size;
-    if (!read_time(line, length, "x-queue-time-us", &exchange->queue_us) &&
-        !read_time(line, length, "x-tokenization-time-us", &exchange->tokenize_us))
-        read_time(line, length, "x-inference-time-us", &exchange->compute_us);
+    if (!read_header(line, length, "x-queue-time-us", &exchange->queue_us) &&
+        !read_header(line, length, "x-tokenization-time-us", &exchange->tokenize_us) &&
+        !read_header(line, length, "x-inference-time-us", &exchange->compute_us))
+        read_header(line, length, "x-compute-tokens", &exchange->tokens);
     return length;
 }
 
@@ -184,7 +186,7 @@ static enum berth_status ask(struct berth_remote *remote, const struct berth_tex
                              struct exchange *exchange, json_t **root, struct berth_error *err)
 {
     *root = NULL;
-    *exchange = (struct exchange){.queue_us = (double)NAN, .tokenize_us = (double)NAN, .compute_us = (double)NAN};
+    *exchange = (struct exchange){.queue_us = (double)NAN, .tokenize_us = (double)NAN, .compute_us = (double)NAN, .tokens = (double)NAN};
     if (berth_clock_ns() < remote->down_until) {
         *err = remote->down;
         return err->status;
@@ -211,9 +213,9 @@ static enum berth_status ask(struct berth_remote *remote, const struct berth_tex
 
 /* ---- one answer ---- */
 
-static json_t *us_or_null(double us)
+static json_t *number_or_null(double number)
 {
-    return isnan(us) ? json_null() : json_real(us);
+    return isnan(number) ? json_null() : json_real(number);
 }
 
 static void answer_predict(struct berth_request *request, struct berth_remote *remote, const struct berth_text *text)
@@ -227,11 +229,11 @@ static void answer_predict(struct berth_request *request, struct berth_remote *r
         berth_page_answer_fault(request, remote->name, err.message);
     else
         berth_page_answer(
-            request, json_pack("{s:s, s:s, s:I, s:f, s:o, s:o, s:o, s:f, s:f}", "deployment", remote->name, "label",
+            request, json_pack("{s:s, s:s, s:I, s:f, s:o, s:o, s:o, s:o, s:f, s:f}", "deployment", remote->name, "label",
                                said.names[said.best], "label_id",
                                (json_int_t)(remote->wire == BERTH_WIRE_TEI ? -1 : (json_int_t)said.best), "score",
-                               said.score, "queue_us", us_or_null(exchange.queue_us), "tokenize_us",
-                               us_or_null(exchange.tokenize_us), "compute_us", us_or_null(exchange.compute_us),
+                               said.score, "tokens", number_or_null(exchange.tokens), "queue_us", number_or_null(exchange.queue_us), "tokenize_us",
+                               number_or_null(exchange.tokenize_us), "compute_us", number_or_null(exchange.compute_us),
                                "total_us", exchange.total_us, "round_trip_us", exchange.total_us));
     json_decref(root);
 }

@@ -29,6 +29,16 @@ grep -qx "config.json eval_log.jsonl eval_results.json model.safetensors special
 grep -q '"problem_type": "regression"' "$work/stsb/config.json" || fail "stsb is no regression"
 grep -q '"1": "not_entailment"' "$work/rte/config.json" || fail "rte's labels are not named"
 
+# --- MNLI, with both of its dev files ----------------------------------------------------------------
+{ printf 'sentence1\tsentence2\tgold_label\n'
+  for label in entailment neutral contradiction; do printf 'He sleeps.\tHe is %s.\t%s\n' $label $label; done; } >"$work/mnli.tsv"
+{ head -1 "$work/mnli.tsv"; sed -n '2,3p;2p' "$work/mnli.tsv"; } >"$work/mm.tsv"
+expect 0 "" "$berth" $tiny --task mnli --train "$work/mnli.tsv" --dev "$work/mnli.tsv" --dev-mismatched "$work/mm.tsv" --max-steps 2 -o "$work/mnli"
+grep -q '^mismatched accuracy ' "$work/out" || fail "mnli: nothing mismatched: $(cat "$work/out")"
+grep -q '"examples": 3' "$work/mnli/eval_results_mm.json" || fail "mnli: $(cat "$work/mnli/eval_results_mm.json")"
+grep -q '"2": "contradiction"' "$work/mnli/config.json" || fail "mnli's labels are not named"
+expect 2 "is for the training of mnli" "$berth" $tiny --task rte --train x --dev-mismatched x -o "$work/x"
+
 # --- csv, jsonl, from a checkpoint, seeds -----------------------------------------------------------
 printf 'text,label\n"good, fine",praise\nbad,blame\nawful,blame\nlovely,praise\n' >"$work/a.csv"
 expect 0 "" "$berth" $tiny --task csv --train "$work/a.csv" --max-steps 3 -o "$work/csv"

@@ -30,6 +30,12 @@ grep -Eq '^LABEL_[01] 0\.[0-9]{4}$' shared.out || fail "unexpected answer: $(cat
 cmp shared.out static.out || fail "shared and static answer differently"
 "$prefix/bin/berth" --version >/dev/null || fail "the installed program"
 
+# The bundled model: installed, found by the program and by the shared library; a static program elsewhere says where it looked.
+"$prefix/bin/berth" predict -q -m bundled:sst2 --format jsonl "a fine film" | grep -q '"label": "positive"' || fail "the installed program and bundled:sst2"
+LD_LIBRARY_PATH="$library" ./shared bundled:sst2 >bundled.out || fail "the shared library and bundled:sst2"
+./static bundled:sst2 >/dev/null 2>bundled.err && fail "the static program found a model beside nothing"
+grep -q "bundled:sst2: neither" bundled.err || fail "the static program: $(cat bundled.err)"
+
 foreign=$(nm -D --defined-only "$library/libberth.so" | awk '$2 ~ /[TDBR]/ {print $3}' | grep -v '^berth_' || true)
 [ -z "$foreign" ] || fail "libberth.so exports $foreign"
 internal=$(nm -D --defined-only "$library/libberth.so" | awk '$2 ~ /[TDBR]/ {print $3}' | grep -E '^berth_(k_|team_|plan_|engine_|tokenizer_|checkpoint_)' || true)

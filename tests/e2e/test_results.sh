@@ -56,6 +56,20 @@ checks=$((checks + 1))
 grep -q '"bs32_sl11":{"local_cpu":{"local_time":{"mean":7.7293,"std":0.037},"total_time":{"mean":7.7361' "$work/out" ||
     fail "the study's JSON: $(head -c 500 "$work/out")"
 
+# A report: all its files, whole; without gnuplot one sentence and no page.
+if command -v gnuplot >/dev/null; then
+    expect 0 "" "$berth" report bundled:study-2021 -o "$work/report" --price local_cpu=0.0475
+    checks=$((checks + 1))
+    for name in model_summary time_vs_input speedup all_vs_all largest_input optimization pareto cost; do
+        [ -s "$work/report/$name.png" ] && grep -q '</svg>' "$work/report/$name.svg" || fail "no figure $name"
+    done
+    grep -q '^</html>$' "$work/report/report.html" && grep -q '^# Report' "$work/report/report.md" || fail "no pages"
+    ls -A "$work/report" | grep -q '^\.' && fail "left behind: $(ls -A "$work/report")"
+fi
+expect 1 "install the package gnuplot-nox" "$berth" report "$work/a.db" -o "$work/none" --gnuplot /nonexistent
+[ ! -e "$work/none/report.html" ] || fail "a page without its figures"
+expect 2 "no folder" "$berth" report "$work/a.db"
+
 # Bad input.
 expect 3 "" "$berth" recommend "$work/a.db" --max-cost 5
 refused "no run 'weekly'; there are" "$berth" compare "$work/a.db" r1 weekly

@@ -162,8 +162,8 @@ static void blocks_that_lie_about_their_size_are_refused(void **state)
         "UPDATE trials SET count = count + 1",   "UPDATE trials SET count = 1000000000000",
         "UPDATE trials SET count = 0",           "UPDATE trials SET latency = x'00'",
         "UPDATE trials SET service = x'0000'",   "UPDATE trials SET ok = x'000000'",
-        "UPDATE trials SET first = -5",          "UPDATE trials SET texts = 9223372036854775807",
-        "UPDATE trials SET count = -1",          "UPDATE trials SET latency = x'ffffffffffffffff', count = 1"};
+        "UPDATE trials SET first = -5",          "UPDATE trials SET texts = -1",
+        "UPDATE trials SET count = -1",         "UPDATE trials SET latency = x'ffffffffffffffff', count = 1"};
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         char path[128];
         strcpy(path, results_file());
