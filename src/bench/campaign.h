@@ -19,6 +19,7 @@ struct berth_cell_state {
     const char *runtime, *precision, *optimization; /* of the results */
     char precision_text[8], runtime_text[16];
     size_t threads;               /* in force */
+    enum berth_precision asked;   /* of a study server; DEFAULT: nothing is asked */
     struct berth_session *session; /* local; borrowed */
     struct berth_remote *remote;   /* server; borrowed */
     const struct berth_inputs *inputs; /* borrowed */

@@ -298,10 +298,8 @@ enum berth_status berth_measure_remote(struct berth_campaign *campaign, size_t c
     const struct berth_cell *c = &campaign->e.cell[cell];
     struct berth_cell_state *state = &campaign->state[cell];
     block->began_us = wall_us();
-    bool study = state->remote->protocol == BERTH_PROTOCOL_STUDY;
-    enum berth_precision precision = study ? campaign->e.o.precisions[c->engine] : BERTH_PRECISION_DEFAULT;
     enum berth_status status =
-        berth_remote_select(state->remote, campaign->e.model[c->model].name, precision, c->threads, err);
+        berth_remote_select(state->remote, campaign->e.model[c->model].name, state->asked, c->threads, err);
     if (status != BERTH_OK)
         return status;
     if (campaign->e.o.scenario != BERTH_OFFLINE)

@@ -284,11 +284,12 @@ static enum berth_status select_cell(struct berth_campaign *campaign, size_t cel
         precision = target->precision ? target->precision : BERTH_PRECISION_FP32;
     state->remote = &campaign->remote[c->target];
     state->threads = c->threads;
+    state->asked = study ? precision : BERTH_PRECISION_DEFAULT;
     state->runtime = *target->runtime ? target->runtime : "remote";
     state->precision = precision ? berth_precision_name(precision) : "unknown";
     state->optimization = study ? (precision == BERTH_PRECISION_INT8 ? "quantized" : "optimized") : "";
-    enum berth_status status = berth_remote_select(state->remote, campaign->e.model[c->model].name,
-                                                   study ? precision : BERTH_PRECISION_DEFAULT, c->threads, &fault);
+    enum berth_status status = berth_remote_select(state->remote, campaign->e.model[c->model].name, state->asked,
+                                                   c->threads, &fault);
     *usable = status == BERTH_OK;
     if (status == BERTH_NO_MEMORY)
         return berth_fail(err, status, "%s", fault.message);
