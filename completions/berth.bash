@@ -5,7 +5,7 @@ _berth()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$(berth --help | sed -n 's/^  \([a-z]*\) .*/\1/p') --help --version" -- "$word")
     elif [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(berth "$verb" --help 2>/dev/null | grep -o -- '--[a-z-]*' | sort -u)" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$(berth "$verb" --help 2>/dev/null | grep -o -- '--[a-z][a-z0-9-]*' | sort -u)" -- "$word")
     else
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     fi

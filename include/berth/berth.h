@@ -18,7 +18,7 @@
  * Contents, from simple to advanced:
  *     1  classifying texts          4  labelled data and evaluation
  *     2  models                     5  serving over HTTP
- *     3  tokens                     6  measuring
+ *     3  tokens                     6  measuring: berth/bench.h
  *     7  fine-tuning                8  converting
  *     9  vocabularies              10  vectors: berth/embed.h
  *     11 models from a hub: berth/hub.h      12 reports: berth/report.h
@@ -399,52 +399,7 @@ BERTH_API void berth_server_reload(struct berth_server *server);
 /* Stops accepting, answers what is in flight (bounded by drain_timeout_ms), frees everything. */
 BERTH_API void berth_server_stop(struct berth_server *server);
 
-/* ----------------------------------------------------------------------------------------------------
- * 6  Measuring
- * ------------------------------------------------------------------------------------------------- */
-
-/* The grid: every combination of the lists below, `trials` times each, in interleaved seeded order. */
-struct berth_bench_options {
-    const char *const *models;
-    size_t model_count;
-    const enum berth_precision *precisions; /* NULL: the default one */
-    size_t precision_count;
-    const size_t *threads; /* NULL: the default */
-    size_t thread_count;
-    const size_t *batches; /* NULL: 1 */
-    size_t batch_count;
-    const size_t *lengths; /* exact tokens, special ones included; NULL: 128 */
-    size_t length_count;
-    size_t trials; /* 0: 20 */
-    uint64_t seed; /* of the order and of the synthetic ids */
-    struct berth_options options;
-    berth_progress_fn *progress;
-    void *progress_context;
-};
-
-/* One cell of the grid. Percentiles are order statistics (nearest rank); NaN where n is too small for it. */
-struct berth_bench_cell {
-    const char *model;
-    const char *target, *runtime, *precision, *scenario,
-        *status; /* "local", "native", "fp32", "single-stream", "ok" */
-    size_t threads, batch, length;
-    size_t n; /* trials that counted */
-    double mean_ms, min_ms, p50_ms, p90_ms, p95_ms, p99_ms, stddev_ms;
-    double p50_ci_ms[2], p90_ci_ms[2],
-        p99_ci_ms[2];                           /* 95 % order-statistic intervals; NaN when n is too small */
-    double texts_per_second, tokens_per_second; /* at the median */
-};
-
-struct berth_bench_report {
-    size_t cells;
-    struct berth_bench_cell *cell; /* [cells], owned by the report */
-    void *owned;
-};
-BERTH_API enum berth_status berth_bench(const struct berth_bench_options *options,
-                                        struct berth_bench_report *report, struct berth_error *err);
-BERTH_API char *berth_bench_json(
-    const struct berth_bench_report *report); /* {"environment", "results"}; for berth_memory_free */
-BERTH_API void berth_bench_report_clear(struct berth_bench_report *report);
+/* 6  Measuring: berth/bench.h, included at the end. */
 
 /* ---------------------------------------------------------------------------------------------------------------
  * 7  Fine-tuning
@@ -606,6 +561,7 @@ BERTH_API enum berth_status berth_vocab_train(const struct berth_vocab_options *
 }
 #endif
 
+#include "berth/bench.h"
 #include "berth/hub.h"
 #include "berth/quantize.h"
 

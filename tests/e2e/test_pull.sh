@@ -100,7 +100,7 @@ whole cut-norange
 : >"$log"
 "$berth" pull -q org/slow >/dev/null 2>&1 & # killed in the middle, then once more
 victim=$!
-for _ in $(seq 100); do [ -s "$(cache slow)/blobs/"*.incomplete ] 2>/dev/null && break; sleep 0.05; done
+for _ in $(seq 600); do [ -n "$(find "$(cache slow)/blobs" -name "*.incomplete" -size +0 2>/dev/null)" ] && break; sleep 0.05; done
 sleep 0.3
 kill -9 $victim
 wait $victim 2>/dev/null

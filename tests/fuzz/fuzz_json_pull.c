@@ -24,7 +24,9 @@ static json_t *rebuild_object(struct berth_json *json)
     json_t *object = json_object();
     struct berth_slice name;
     while (berth_json_member(json, &name)) {
-        char *key = strndup(name.bytes, name.size);
+        char *key = malloc(name.size + 1); /* strndup may look for the end that a slice does not have */
+        memcpy(key, name.bytes, name.size);
+        key[name.size] = 0;
         json_object_set_new(object, key, rebuild(json));
         free(key);
     }
