@@ -8,7 +8,7 @@
 
 struct entry {
     const char *name;
-    int (*run)(int argc, char **argv); /* NULL: part of the contract, not of this version */
+    int (*run)(int argc, char **argv);
     const char *summary;
 };
 
@@ -20,7 +20,7 @@ static const struct entry entries[] = {
     {"vocab", cli_vocab, "trains a WordPiece vocabulary"},
     {"info", cli_info, "what a model is, and what running it costs"},
     {"serve", cli_serve, "HTTP server"},
-    {"bench", cli_bench, "measures models in process"},
+    {"bench", cli_bench, "measures deployments, in process and over HTTP"},
     {"convert", cli_convert, "a model into another format"},
     {"pull", cli_pull, "fetches a checkpoint from a hub into the cache"},
     {"quantize", cli_quantize, "an int8 or bf16 checkpoint, and what it costs"},
@@ -38,8 +38,7 @@ static void print_usage(FILE *stream)
         "berth takes a BERT-family text classifier from a checkpoint to production.\n\nverbs:\n",
         stream);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-        if (entries[i].run)
-            fprintf(stream, "  %-10s %s\n", entries[i].name, entries[i].summary);
+        fprintf(stream, "  %-10s %s\n", entries[i].name, entries[i].summary);
     fputs("\nberth VERB --help tells a verb's options; berth --version the version.\n", stream);
 }
 
@@ -63,14 +62,9 @@ static int run_verb(int argc, char **argv)
         verb = argv[2];
         argv[2] = help;
     }
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        if (strcmp(verb, entries[i].name) != 0)
-            continue;
-        if (entries[i].run)
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (strcmp(verb, entries[i].name) == 0)
             return entries[i].run(argc - 1, argv + 1);
-        fprintf(stderr, "berth: %s is not part of version %s yet\n", verb, berth_version());
-        return CLI_USAGE;
-    }
     fprintf(stderr, "berth: there is no verb '%s'; see berth --help\n", verb);
     return CLI_USAGE;
 }

@@ -6,8 +6,7 @@ model=random:bert-tiny
 # usage
 expect 2 "usage: berth" "$berth"
 expect 2 "no verb 'nonsense'" "$berth" nonsense
-expect 2 "not part of version" "$berth" demo
-for verb in tokenize predict eval info serve bench convert finetune vocab pull report export compare recommend; do
+for verb in tokenize predict eval info serve bench convert finetune vocab pull quantize demo report export compare recommend; do
     expect 0 "" "$berth" $verb --help
     grep -q "usage: berth $verb" "$work/out" || fail "$verb --help"
     [ "$(awk 'length > 100' "$work/out" | wc -l)" -eq 0 ] || fail "$verb --help has lines beyond 100 columns"
