@@ -460,6 +460,8 @@ bool berth_experiment_text(const struct berth_experiment *experiment, struct ber
     good = good && berth_buffer_text(text, " rates=");
     for (size_t k = 0; k < o->rate_count; k++)
         good = good && berth_buffer_format(text, "%.17g,", o->rates[k]);
-    return good && berth_buffer_format(text, " isa=%s vocab=%s", o->options.isa ? o->options.isa : "",
-                                       o->options.vocab ? o->options.vocab : "");
+    return good && berth_buffer_format(text, " isa=%s vocab=%s max-length=%zu columns=%s,%s,%s",
+                                       o->options.isa ? o->options.isa : "", o->options.vocab ? o->options.vocab : "",
+                                       o->options.max_length, o->columns.text ? o->columns.text : "",
+                                       o->columns.pair ? o->columns.pair : "", o->columns.label ? o->columns.label : "");
 }

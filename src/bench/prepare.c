@@ -204,7 +204,7 @@ static enum berth_status check_cell(struct berth_campaign *campaign, size_t cell
     struct berth_cell_state *state = &campaign->state[cell];
     struct berth_logits logits = {0};
     enum berth_status status;
-    if (cell > 0 && same_deployment(c, c - 1) && !isnan(state[-1].difference)) {
+    if (cell > 0 && same_deployment(c, c - 1) && strcmp(state[-1].outcome, "ok") == 0 && !isnan(state[-1].difference)) {
         state->difference = state[-1].difference;
         state->allowed = state[-1].allowed;
         return BERTH_OK;

@@ -46,4 +46,10 @@ void berth_handle_oip_ready(struct berth_request *request);
 void berth_handle_oip_model(struct berth_request *request);
 void berth_handle_oip_model_ready(struct berth_request *request);
 
+/* oip_repository.c */
+void berth_handle_oip_index(struct berth_request *request);
+void berth_handle_oip_load(struct berth_request *request);
+void berth_handle_oip_unload(struct berth_request *request);
+void berth_handle_oip_statistics(struct berth_request *request);
+
 #endif
