@@ -23,6 +23,7 @@ void berth_handle_page_why(struct berth_request *request);
 void berth_handle_page_log(struct berth_request *request);
 void berth_handle_page_record(struct berth_request *request);
 void berth_handle_page_report(struct berth_request *request);
+void berth_handle_page_recommend(struct berth_request *request);
 
 /* tei.c, tei_info.c */
 void berth_handle_predict(struct berth_request *request);

@@ -22,7 +22,7 @@ static const struct berth_route routes[] = {
     {"GET", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_log},
     {"POST", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_record},
     {"GET", "/api/report", BERTH_ROUTE_CONTROL, berth_handle_page_report},
-    {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_report},
+    {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_recommend},
     {"POST", "/predict", BERTH_ROUTE_NAMED, berth_handle_predict},
     {"POST", "/embed", BERTH_ROUTE_NAMED, berth_handle_embed},
     {"POST", "/tokenize", BERTH_ROUTE_CONTROL, berth_handle_tokenize},
