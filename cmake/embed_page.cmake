@@ -1,6 +1,6 @@
 # Turns the page's files into one C table, each plain and compressed: cmake -DROOT=web -DOUTPUT=… -DGZIP=… -P embed_page.cmake
-# The names of files are their names in URLs: those of vendor/ lie beside the others.
-file(GLOB files ${ROOT}/*.html ${ROOT}/*.css ${ROOT}/*.js ${ROOT}/*.svg ${ROOT}/vendor/*/*.js ${ROOT}/vendor/*/*.css)
+# The names of files are their names in URLs.
+file(GLOB files ${ROOT}/*.html ${ROOT}/*.css ${ROOT}/*.js ${ROOT}/*.svg)
 list(SORT files)
 set(types_html "text/html; charset=utf-8")
 set(types_css "text/css; charset=utf-8")

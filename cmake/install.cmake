@@ -4,6 +4,8 @@ install(TARGETS berth_static berth_shared
 if(TARGET berth)
     install(TARGETS berth RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
+# Beside no other library: it is loaded by its place (src/cuda/gpu.c), never linked. There is one where nvcc is.
+install(FILES ${CMAKE_BINARY_DIR}/libberth_cuda.so DESTINATION lib/berth OPTIONAL)
 install(DIRECTORY include/berth DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 # The prefix may be chosen at install time: the file finds it from its own place.
 file(RELATIVE_PATH BERTH_PREFIX_FROM_PC /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)

@@ -3,7 +3,7 @@ import {h, svg} from './dom.js';
 import {colour} from './store.js';
 import {time, percent, count, quantile} from './numbers.js';
 
-const WIDTH = 420, HEIGHT = 190, LEFT = 38, RIGHT = 10, TOP = 10, BOTTOM = 30;
+const WIDTH = 420, HEIGHT = 190, LEFT = 38, RIGHT = 18, TOP = 10, BOTTOM = 30;
 
 function frame(label, ...inside) {
     return svg('svg', {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label, class: 'plot'}, inside);

@@ -75,7 +75,7 @@ function matrix(item) {
 function render() {
     const trials = inScope();
     const items = store.deployments.map(item => summarise(item.name, trials));
-    byId('statistics-note').textContent = trials.length ? `over ${count(trials.length)} trials; times are of compute, without the queue` : 'No trial yet: pick a sentence, or run them all.';
+    byId('statistics-note').textContent = trials.length ? `over ${count(trials.length)} ${trials.length === 1 ? 'trial' : 'trials'}; times are of compute, without the queue` : 'No trial yet: pick a sentence, or run them all.';
     byId('statistics-table').replaceChildren(
         h('thead', null, h('tr', null, columns.map(([name, title]) => h('th', {scope: 'col', title}, name)))),
         h('tbody', null, items.map(line)));

@@ -19,13 +19,9 @@ struct berth_page_remote {
 struct berth_page_options {
     const char *data;    /* labelled sentences; NULL: the bundled ones */
     const char *task;    /* their layout, as in berth_evaluation_options; NULL: told from name and first line */
-    const char *results; /* results file that keeps the log; NULL: none */
+    const char *results; /* results file that keeps the log and whose figures the report view shows; NULL: none */
     const struct berth_page_remote *remotes;
     size_t remote_count;
-    /* Figures of the report view as one JSON object, from any one thread at a time; `question` is the request's
-     * body ("": all figures, else an objective to recommend for). For berth_memory_free; NULL and *err: refused. */
-    char *(*report)(void *report_context, const char *question, struct berth_error *err);
-    void *report_context;
 };
 
 #ifdef __cplusplus

@@ -65,6 +65,12 @@ struct cli_common {
     {                                                                                                  \
         "pair-column", 0, "NAME", cli_read_string, &(columns).pair, "column or key of the second text" \
     }
+#define CLI_COLUMN_FLAGS(columns)                                                                              \
+    {"text-column", 0, "NAME", cli_read_string, &(columns).text, "csv, jsonl: column or key of the text"},       \
+        {"pair-column", 0, "NAME", cli_read_string, &(columns).pair, "csv, jsonl: column or key of the second text"}, \
+    {                                                                                                          \
+        "label-column", 0, "NAME", cli_read_string, &(columns).label, "csv, jsonl: column or key of the label"   \
+    }
 #define CLI_OUTPUT_FLAG(path)                                                                     \
     {                                                                                             \
         "output", 'o', "FILE", cli_read_string, &(path), "write there instead of standard output" \

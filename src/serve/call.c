@@ -207,6 +207,15 @@ static void cut_left(struct berth_call *call, int32_t *ids, uint8_t *type_ids, s
     *size -= cut_a;
 }
 
+/* Code points of UTF-8: the bytes that do not continue one. */
+static size_t count_characters(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
 bool berth_call_add_text(struct berth_call *call, const struct berth_text *text)
 {
     struct berth_error err;
@@ -219,7 +228,7 @@ bool berth_call_add_text(struct berth_call *call, const struct berth_text *text)
     struct berth_tokens *encoded = &call->encoded;
     enum berth_status status = berth_tokenize(call->model, text, left ? whole : limit, encoded, &err);
     call->tokenize_ns += berth_clock_ns() - started;
-    call->characters += text->size + text->pair_size;
+    call->characters += count_characters(text->text, text->size) + count_characters(text->pair, text->pair_size);
     if (status == BERTH_NO_MEMORY)
         return fail_memory(call);
     if (status != BERTH_OK)

@@ -23,6 +23,7 @@ void berth_handle_page_why(struct berth_request *request);
 void berth_handle_page_log(struct berth_request *request);
 void berth_handle_page_record(struct berth_request *request);
 void berth_handle_page_report(struct berth_request *request);
+void berth_handle_page_recommend(struct berth_request *request);
 
 /* tei.c, tei_info.c */
 void berth_handle_predict(struct berth_request *request);
@@ -44,5 +45,11 @@ void berth_handle_oip_live(struct berth_request *request);
 void berth_handle_oip_ready(struct berth_request *request);
 void berth_handle_oip_model(struct berth_request *request);
 void berth_handle_oip_model_ready(struct berth_request *request);
+
+/* oip_repository.c */
+void berth_handle_oip_index(struct berth_request *request);
+void berth_handle_oip_load(struct berth_request *request);
+void berth_handle_oip_unload(struct berth_request *request);
+void berth_handle_oip_statistics(struct berth_request *request);
 
 #endif

@@ -98,6 +98,8 @@ void berth_metrics_request(struct berth_metrics *metrics, const struct berth_req
         counts->embeddings += count->texts;
     if (count->outcome == BERTH_OUTCOME_SUCCESS)
         count_success(counts, count);
+    else
+        counts->failed_ns += count->total_ns;
     pthread_mutex_unlock(&metrics->lock);
 }
 

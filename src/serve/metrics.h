@@ -45,6 +45,7 @@ struct berth_counts {
     uint64_t texts, text_successes; /* of requests that got as far as tokens */
     uint64_t predictions, prediction_successes, embeddings, embedding_successes; /* texts by kind */
     uint64_t total_ns, tokenize_ns, queue_ns, compute_ns, answer_ns;             /* of successes */
+    uint64_t failed_ns;                                                          /* of the others */
     uint64_t executions, computed_texts, computed_tokens, padding_avoided;       /* batches */
     uint64_t last_ms;                                       /* since 1970, of the last success */
     struct berth_histogram total, tokenize, queue, compute; /* successes, seconds */

@@ -73,6 +73,21 @@ static void write_outputs(struct berth_writer *writer, const struct berth_model_
     write_tensor(writer, false, berth_oip_output_names[BERTH_OIP_SCORE], "FP32", 1, 0);
 }
 
+/* Every version that is loaded; the call's own is, whatever happened meanwhile. */
+static void write_versions(struct berth_writer *writer, struct berth_registry *registry, const struct berth_call *call)
+{
+    bool some = false;
+    for (size_t i = 0; i < berth_registry_count(registry); i++) {
+        struct berth_entry *entry = berth_registry_at(registry, i);
+        bool own = strcmp(entry->version, call->version) == 0;
+        if (strcmp(entry->name, call->name) != 0 || (!own && !berth_registry_ready(registry, entry, NULL, 0)))
+            continue;
+        berth_write(writer, some ? "," : "");
+        berth_write_text(writer, entry->version);
+        some = true;
+    }
+}
+
 void berth_handle_oip_model(struct berth_request *request)
 {
     const struct berth_call *call = berth_call_begin(request, NULL, NULL, BERTH_CALL_LOOK);
@@ -82,7 +97,7 @@ void berth_handle_oip_model(struct berth_request *request)
     berth_write(&writer, "{\"name\":");
     berth_write_text(&writer, call->name);
     berth_write(&writer, ",\"versions\":[");
-    berth_write_text(&writer, call->version);
+    write_versions(&writer, request->server->registry, call);
     berth_write(&writer, "],\"platform\":\"berth_");
     berth_write(&writer, call->info->runtime);
     berth_write(&writer, "\",\"inputs\":[");

@@ -1,4 +1,4 @@
-/* openai.c: OpenAI's /v1/embeddings and /v1/models. `input` is a text, a list of texts, a list of token ids (one
+/* openai.c: OpenAI's /v1/embeddings. `input` is a text, a list of texts, a list of token ids (one
  * text), or a list of such lists; ids are taken as they are. Vectors have length 1, as OpenAI's have. */
 #include "serve/handlers.h"
 #include "serve/inputs.h"

@@ -21,8 +21,6 @@ struct berth_page {
     struct berth_page_log *log;
     struct berth_page_remotes *remotes;
     struct berth_worker *worker; /* the log, the report; owner: this page */
-    char *(*report)(void *report_context, const char *question, struct berth_error *err);
-    void *report_context;
     char **names; /* [count] of the server's models, in order */
     size_t count;
 };

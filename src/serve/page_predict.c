@@ -51,7 +51,7 @@ void berth_handle_page_deployments(struct berth_request *request)
     berth_page_answer(request,
                       json_pack("{s:s, s:s?, s:s?, s:o, s:{s:s?}, s:b}", "version", berth_version(), "cpu",
                                 *cpu ? cpu : NULL, "isa", *isa ? isa : NULL, "deployments", list, "results",
-                                "file", berth_page_log_file(page->log), "report", page->report != NULL));
+                                "file", berth_page_log_file(page->log), "report", berth_page_log_file(page->log) != NULL));
 }
 
 /* ---- POST /api/predict, POST /api/why: {"deployment", "text", "pair"} ---- */

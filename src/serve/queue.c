@@ -178,11 +178,11 @@ static bool take_texts(struct berth_queue *queue, struct berth_call *call, struc
     return true;
 }
 
-/* One walk over the queue. */
+/* One walk over the queue. A batch that holds something already goes on with the same work. */
 static void gather(struct berth_queue *queue, struct berth_batch *batch, size_t share, uint64_t now,
                    struct berth_call **dead)
 {
-    const struct berth_call *head = NULL;
+    const struct berth_call *head = batch->texts > 0 ? batch->text[0].call : NULL;
     struct berth_call **place = &queue->first;
     for (size_t looked = 0; *place && looked < LOOKED_AT && batch->tokens < queue->max_tokens; looked++) {
         struct berth_call *call = *place;

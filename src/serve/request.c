@@ -284,7 +284,7 @@ static void check_headers(struct berth_request *request, const char *method, con
     }
     request->route = berth_route_find(method, path, request);
     find_entry(request);
-    const char *length = header(request->connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *length = header(request->connection, MHD_HTTP_HEADER_CONTENT_LENGTH), *coding;
     bool public = request->route && request->route->kind >= BERTH_ROUTE_PUBLIC;
     if (lengths_differ(request->connection)) {
         berth_reply_error(reply, 400, "two headers Content-Length differ");
@@ -293,6 +293,9 @@ static void check_headers(struct berth_request *request, const char *method, con
         berth_reply_error(reply, 401, "an API key is needed: send the header \"Authorization: Bearer KEY\"");
     else if (atomic_load(&server->draining) && !(request->route && request->route->kind == BERTH_ROUTE_LIVE))
         berth_reply_error(reply, 503, "the server is stopping");
+    else if (request->route && (coding = header(request->connection, MHD_HTTP_HEADER_CONTENT_ENCODING)) != NULL &&
+             strcasecmp(coding, "identity") != 0)
+        berth_reply_error(reply, 415, "Content-Encoding '%s': send the body as it is", coding);
     else if (request->route && length && strtoull(length, NULL, 10) > server->max_body_bytes)
         refuse_large(request);
 }

@@ -22,7 +22,7 @@ static const struct berth_route routes[] = {
     {"GET", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_log},
     {"POST", "/api/log", BERTH_ROUTE_CONTROL, berth_handle_page_record},
     {"GET", "/api/report", BERTH_ROUTE_CONTROL, berth_handle_page_report},
-    {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_report},
+    {"POST", "/api/recommend", BERTH_ROUTE_CONTROL, berth_handle_page_recommend},
     {"POST", "/predict", BERTH_ROUTE_NAMED, berth_handle_predict},
     {"POST", "/embed", BERTH_ROUTE_NAMED, berth_handle_embed},
     {"POST", "/tokenize", BERTH_ROUTE_CONTROL, berth_handle_tokenize},
@@ -33,12 +33,18 @@ static const struct berth_route routes[] = {
     {"GET", "/v2", BERTH_ROUTE_CONTROL, berth_handle_oip_server},
     {"GET", "/v2/health/live", BERTH_ROUTE_PUBLIC, berth_handle_oip_live},
     {"GET", "/v2/health/ready", BERTH_ROUTE_PUBLIC, berth_handle_oip_ready},
+    {"GET", "/v2/models/stats", BERTH_ROUTE_CONTROL, berth_handle_oip_statistics},
     {"GET", "/v2/models/{m}", BERTH_ROUTE_CONTROL, berth_handle_oip_model},
+    {"GET", "/v2/models/{m}/stats", BERTH_ROUTE_CONTROL, berth_handle_oip_statistics},
     {"GET", "/v2/models/{m}/ready", BERTH_ROUTE_CONTROL, berth_handle_oip_model_ready},
     {"POST", "/v2/models/{m}/infer", BERTH_ROUTE_INFERENCE, berth_handle_oip_infer},
     {"GET", "/v2/models/{m}/versions/{v}", BERTH_ROUTE_CONTROL, berth_handle_oip_model},
     {"GET", "/v2/models/{m}/versions/{v}/ready", BERTH_ROUTE_CONTROL, berth_handle_oip_model_ready},
+    {"GET", "/v2/models/{m}/versions/{v}/stats", BERTH_ROUTE_CONTROL, berth_handle_oip_statistics},
     {"POST", "/v2/models/{m}/versions/{v}/infer", BERTH_ROUTE_INFERENCE, berth_handle_oip_infer},
+    {"POST", "/v2/repository/index", BERTH_ROUTE_CONTROL, berth_handle_oip_index},
+    {"POST", "/v2/repository/models/{m}/load", BERTH_ROUTE_CONTROL, berth_handle_oip_load},
+    {"POST", "/v2/repository/models/{m}/unload", BERTH_ROUTE_CONTROL, berth_handle_oip_unload},
 };
 
 /* One part of a path for a placeholder; false when it is empty or too long to be a name. */

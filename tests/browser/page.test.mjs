@@ -101,6 +101,7 @@ function predict(text, precision) {
 
 const data = ['--data', join(source, 'examples/reviews.tsv')];
 const results = ['--results', join(work, 'results.db')];
+execFileSync(berth, ['bench', '--quiet', '-m', `tiny=${model}`, '--precision', 'fp32,int8', '-t', '1', '-b', '1,8', '--task', 'sst2', ...data, '-o', results[1]]);
 const served = models.flatMap(name => ['-m', `${name}=${model},precision=${name},threads=1`]);
 let elsewhere = await serve('-m', `tiny=${model},precision=int8,threads=1`);
 let server = await serve(...served, ...data, ...results, '--remote', `elsewhere=${elsewhere.url}`, '--remote', 'down=http://127.0.0.1:9');
@@ -307,14 +308,49 @@ async function looks() {
     await phone.close();
 }
 
+/* The figures of the results file, and what it recommends under limits that are moved. */
 async function report(page) {
     await page.getByRole('link', {name: 'Report'}).click();
-    await page.locator('#report [data-testid=report-ready]').waitFor();
+    await page.locator('[data-testid=report-ready]').waitFor({state: 'attached'});
     check('the address has the view', /view=report/.test(page.url()));
+    const headings = await page.locator('#report h2').allInnerTexts();
+    for (const title of ['Which deployment?', 'Distribution', 'All configurations', 'Environment'])
+        check(`the report has '${title}'`, headings.includes(title), headings);
+    const rows = page.locator('#report section', {has: page.getByRole('heading', {name: 'All configurations'})}).locator('tbody tr');
+    check('a row a configuration', await rows.count() === 4, await rows.count());
+    const recommended = page.getByTestId('recommended');
+    check('the fastest is recommended', /int8/.test(await recommended.innerText()), await recommended.innerText());
+    const point = page.locator('#report .plot .mark').first();
+    await point.focus();
+    check('a point says its values', /accuracy [\d.]+ %\ntiny · .*\nbatch 1/.test(await page.locator('.tip').innerText()), await page.locator('.tip').innerText());
+    const slider = page.locator('[data-limit=min_accuracy]');
+    await slider.focus();
+    await page.keyboard.press('End');
+    check('a limit says its value', /%$/.test(await slider.getAttribute('aria-valuetext')));
+    const strict = page.locator('[data-limit=p50_ms]');
+    await strict.focus();
+    await page.keyboard.press('End');
+    await eventually('nothing meets what nothing can', () => recommended.innerText(), text => /Nothing that was measured/.test(text));
+    check('the limit is drawn', await page.locator('#report .limit').count() === 2);
     await accessible(page, 'report');
     await shot(page, 'report', {fullPage: true});
     await page.goBack();
     check('back is back', await page.locator('#compare').isVisible());
+    const none = await open(elsewhere.url + '/?view=report');
+    await none.locator('[data-testid=report-ready]').waitFor();
+    check('without a results file it says so', /--results FILE/.test(await none.locator('#report').innerText()));
+    await none.context().close();
+}
+
+/* On a phone; and limits that are no numbers. */
+async function reportParts() {
+    const page = await open(`${server.url}/?view=report`, {viewport: {width: 390, height: 844}});
+    await page.locator('[data-testid=report-ready]').waitFor({state: 'attached'});
+    check('the report is no wider than a phone', await page.evaluate(() => document.documentElement.scrollWidth <= 390));
+    await page.context().close();
+    const ask = async (body, type = 'application/json') => (await fetch(`${server.url}/api/recommend`, {method: 'POST', headers: {'Content-Type': type}, body})).status;
+    const answers = [await ask('{"p99_ms": "fast"}'), await ask('{"p99_ms": -1}'), await ask('[]'), await ask('{'), await ask('{}', 'text/plain'), await ask('{"p99_ms": null, "min_accuracy": 0.5}')];
+    check('limits are numbers', answers.join() === '422,422,422,400,415,200', answers);
 }
 
 const started = performance.now();
@@ -330,6 +366,7 @@ try {
     page = await reload(page);
     await keyboard(page);
     await report(page);
+    await reportParts();
     await looks();
 } catch (fault) {
     check('the test ran to its end', false, fault.stack);

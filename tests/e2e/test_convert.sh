@@ -8,9 +8,6 @@ if [ -z "${BERTH_ORT_LIBRARY:-}" ]; then # what scripts/peers fetched
     BERTH_ORT_LIBRARY=$(find "$source_folder/build/peers/node_modules" -name 'libonnxruntime.so.1' -path '*linux/x64*' -print -quit 2>/dev/null)
     export BERTH_ORT_LIBRARY
 fi
-# Under the sanitizer: what ONNX Runtime itself never gives back is not ours to answer for.
-echo "leak:libonnxruntime" >"$work/not-ours"
-export LSAN_OPTIONS="suppressions=$work/not-ours:print_suppressions=0"
 texts="a witty film
 the plot is thin, the jokes are older than the actors and still: not bad"
 

@@ -4,7 +4,15 @@
 . "$(dirname "$0")/lib.sh"
 unset BERTH_CUDA_LIBRARY
 ldd "$berth" | grep -qiE 'cuda|cublas' && fail "the program is linked to CUDA"
-[ -e /dev/nvidia0 ] || refused "runtime cuda" "$berth" predict -m random:bert-tiny --runtime cuda "a film"
+# The plugin of this build, where nvcc is: it needs no runtime library but cuBLASLt, exports one name, and finds no driver where there is none.
+plugin=$(dirname "$berth")/libberth_cuda.so
+if [ -e "$plugin" ]; then
+    ldd "$plugin" | grep -q libcudart && fail "the plugin wants libcudart"
+    [ "$(nm -D --defined-only "$plugin" | awk '{ print $NF }')" = berth_cuda_table ] || fail "the plugin exports $(nm -D --defined-only "$plugin")"
+    [ -e /dev/nvidia0 ] || refused "use runtime native" "$berth" predict -m random:bert-tiny --runtime cuda "a film"
+else
+    refused "make cuda" "$berth" predict -m random:bert-tiny --runtime cuda "a film"
+fi
 BERTH_CUDA_LIBRARY=/nonexistent.so expect 1 "there is no such file" "$berth" predict -m random:bert-tiny --runtime cuda "a film"
 BERTH_CUDA_LIBRARY=libm.so.6 expect 1 "not berth's plugin" "$berth" predict -m random:bert-tiny --runtime cuda "a film"
 expect 1 "precision fp16 is for runtime cuda" "$berth" predict -m random:bert-tiny --precision fp16 "a film"

@@ -12,8 +12,10 @@ start_demo() {
     server=$!
     trap 'kill -KILL $server 2>/dev/null; rm -rf "$work"' EXIT
     for _ in $(seq 600); do
-        url=$(sed -n 's/^listening on //p' "$work/listening")
-        grep -q 'The page: ' "$work/listening" && return
+        if grep -q 'The page: ' "$work/listening"; then # the address stands before it
+            url=$(sed -n 's/^listening on //p' "$work/listening")
+            return
+        fi
         kill -0 "$server" 2>/dev/null || break
         sleep 0.05
     done

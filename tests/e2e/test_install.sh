@@ -28,6 +28,7 @@ eval cc -std=c17 -o static classify.c "$(pkg-config --cflags berth)" "'$library/
 ./static random:bert-tiny >static.out || fail "the example with the static library"
 grep -Eq '^LABEL_[01] 0\.[0-9]{4}$' shared.out || fail "unexpected answer: $(cat shared.out)"
 cmp shared.out static.out || fail "shared and static answer differently"
+[ -e "$prefix/lib/berth/libberth_cuda.so" ] || [ ! -e "$build/libberth_cuda.so" ] || fail "the CUDA plugin is not installed"
 "$prefix/bin/berth" --version >/dev/null || fail "the installed program"
 
 # The bundled model: installed, found by the program and by the shared library; a static program elsewhere says where it looked.

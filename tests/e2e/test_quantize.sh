@@ -150,8 +150,6 @@ if [ -z "${BERTH_ORT_LIBRARY:-}" ]; then
     BERTH_ORT_LIBRARY=$(find "$source_folder/build/peers/node_modules" -name 'libonnxruntime.so.1' -path '*linux/x64*' -print -quit 2>/dev/null)
     export BERTH_ORT_LIBRARY
 fi
-echo "leak:libonnxruntime" >"$work/not-ours"
-export LSAN_OPTIONS="suppressions=$work/not-ours:print_suppressions=0"
 numbers() { grep -o '"logits": \[[^]]*\]' "$1" | tr -c '0-9.e\n-' ' '; }
 distance() { # root mean square of the difference of two files' logits
     paste <(numbers "$1") <(numbers "$2") | awk '{ for (i = 1; i <= NF / 2; i++) { d = $i - $(i + NF / 2); s += d * d; n++ } }

@@ -1,4 +1,4 @@
-/* cuda_emulated.c: finds the emulated plugin. */
+/* cuda_emulated.c: finds the plugin. */
 #include "support/cuda_emulated.h"
 
 #include <dlfcn.h>
@@ -6,8 +6,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static const char *gpu; /* the plugin's path; NULL: tests run on the emulation */
+
+void support_cuda_use_gpu(void)
+{
+    gpu = getenv("BERTH_CUDA_PLUGIN");
+    if (!gpu || access(gpu, R_OK) != 0)
+        printf("SKIP: the CUDA plugin is not built here (no nvcc)\n");
+    else if (access("/dev/nvidia0", F_OK) != 0)
+        printf("SKIP: there is no NVIDIA GPU here\n");
+    else
+        return;
+    exit(77);
+}
+
 const char *support_cuda_library(void)
 {
+    if (gpu)
+        return gpu;
     const char *path = getenv("BERTH_CUDA_EMULATED");
     if (!path || access(path, R_OK) != 0) {
         printf("SKIP: the emulated CUDA plugin is not built here (sanitizers, or no C++ compiler)\n");
@@ -18,6 +34,9 @@ const char *support_cuda_library(void)
 
 struct support_cuda_state *support_cuda_state(void)
 {
+    static struct support_cuda_state silent;
+    if (gpu)
+        return &silent;
     void *handle = dlopen(support_cuda_library(), RTLD_NOW | RTLD_LOCAL);
     struct support_cuda_state *(*get)(void) = NULL;
     if (handle)

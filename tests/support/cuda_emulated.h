@@ -1,4 +1,4 @@
-/* cuda_emulated.h: the plugin of CUDA over an emulated device (tests/cuda/emulated), for tests on machines without one. */
+/* cuda_emulated.h: which plugin of CUDA tests run on: the emulated device (tests/cuda/emulated), on any machine, or a GPU. */
 #ifndef BERTH_TESTS_CUDA_EMULATED_H
 #define BERTH_TESTS_CUDA_EMULATED_H
 
@@ -13,8 +13,13 @@ struct support_cuda_state {
     int capability;                              /* 90 */
 };
 
-/* Its path; prints "SKIP: ..." and exits with 77 where it was not built (sanitizers, no C++ compiler). */
+/* From now on tests run on the GPU, by the plugin of this build; prints "SKIP: ..." and exits with 77 where there is none. */
+void support_cuda_use_gpu(void);
+
+/* The plugin's path; prints "SKIP: ..." and exits with 77 where the emulation was not built (sanitizers, no C++ compiler). */
 const char *support_cuda_library(void);
+
+/* The emulation's; on a GPU one that says nothing and is not listened to. */
 struct support_cuda_state *support_cuda_state(void);
 
 #endif

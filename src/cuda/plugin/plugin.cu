@@ -26,8 +26,16 @@ int Message::cuda(cudaError_t error, const char *what) const
         return say(BERTH_CUDA_NO_MEMORY, "%s: the GPU's memory does not suffice (%zu MB of %zu are free)", what, left >> 20,
                    all >> 20);
     }
-    if (error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver)
-        return say(BERTH_CUDA_ABSENT, "%s", cudaGetErrorString(error));
+    if (error == cudaErrorInsufficientDriver) {
+        int driver = 0;
+        cudaDriverGetVersion(&driver); /* 0: none */
+        if (driver == 0)
+            return say(BERTH_CUDA_ABSENT, "there is no NVIDIA driver on this machine; use runtime native");
+        return say(BERTH_CUDA_ABSENT, "the NVIDIA driver is for CUDA %d.%d and the plugin was built with %s; update the driver, or use runtime native",
+                   driver / 1000, driver % 1000 / 10, BERTH_CUDA_BUILT);
+    }
+    if (error == cudaErrorNoDevice)
+        return say(BERTH_CUDA_ABSENT, "the NVIDIA driver sees no GPU; use runtime native");
     return say(BERTH_CUDA_FAULT, "%s: CUDA: %s", what, cudaGetErrorString(error));
 }
 

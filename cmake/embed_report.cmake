@@ -1,0 +1,15 @@
+# Puts the figures' modules and sheet, which the page shares, into the page of a report, and that into a C array:
+# cmake -DROOT=web -DPAGE=page.html -DOUTPUT=… -DNAME=… -P embed_report.cmake
+set(script "")
+foreach(module dom plots report-figures)
+    file(READ ${ROOT}/${module}.js text)
+    string(REGEX REPLACE "import {[^}]*} from '[^']*';\n" "" text "${text}")
+    string(APPEND script "${text}")
+endforeach()
+file(READ ${ROOT}/plots.css style)
+file(READ ${PAGE} page)
+string(REPLACE "@STYLE@" "${style}" page "${page}")
+string(REPLACE "@SCRIPT@" "${script}" page "${page}")
+file(WRITE ${OUTPUT}.html "${page}")
+set(INPUT ${OUTPUT}.html)
+include(${CMAKE_CURRENT_LIST_DIR}/embed.cmake)
