@@ -65,7 +65,7 @@ struct berth_bench_options {
     const char *command;      /* how the run was started, for the record */
     bool fresh;               /* a new run, even where an unfinished one of this experiment could go on */
     struct berth_options options;
-    berth_progress_fn *progress;
+    berth_progress_fn *progress; /* total 0: so many combinations are opened and checked; then trials */
     void *progress_context;
 };
 

@@ -30,9 +30,11 @@ static void print_duration(FILE *stream, double seconds)
 static void draw(const struct berth_progress *progress, size_t done, uint64_t now)
 {
     double seconds = (double)(now - progress->started) / (double)SECOND;
-    double rate = seconds > 0 ? (double)done / seconds : 0;
+    size_t worked = done > progress->before ? done - progress->before : 0;
+    double rate = seconds > 0 ? (double)worked / seconds : 0;
+    int decimals = rate > 0 && rate < 0.95;
     if (progress->total == 0) {
-        fprintf(progress->stream, "%zu %s, %.0f/s", done, progress->what, rate);
+        fprintf(progress->stream, "%zu %s, %.*f/s", done, progress->what, decimals, rate);
         return;
     }
     double share = (double)done / (double)progress->total;
@@ -44,8 +46,8 @@ static void draw(const struct berth_progress *progress, size_t done, uint64_t no
             fputc(i < full ? '#' : '.', progress->stream);
         fputs("] ", progress->stream);
     }
-    fprintf(progress->stream, "%3.0f %%  %zu of %zu %s, %.0f/s", 100 * share, done, progress->total,
-            progress->what, rate);
+    fprintf(progress->stream, "%3.0f %%  %zu of %zu %s, %.*f/s", 100 * share, done, progress->total,
+            progress->what, decimals, rate);
     if (rate > 0 && done < progress->total) {
         fputs(", ", progress->stream);
         print_duration(progress->stream, (double)(progress->total - done) / rate);
@@ -55,6 +57,7 @@ static void draw(const struct berth_progress *progress, size_t done, uint64_t no
 
 void berth_progress_update(struct berth_progress *progress, size_t done)
 {
+    progress->done = done;
     if (!progress->stream)
         return;
     uint64_t now = berth_clock_ns();

@@ -13,6 +13,8 @@ struct berth_progress {
     bool terminal;    /* stream is one */
     const char *what; /* borrowed: "texts" */
     size_t total;     /* 0: unknown */
+    size_t before;    /* units that were done already when it began: no part of the rate */
+    size_t done;      /* of the last update */
     uint64_t started; /* ns */
     uint64_t shown;   /* ns of the last drawing, 0 before the first */
 };

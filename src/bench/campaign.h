@@ -26,6 +26,7 @@ struct berth_cell_state {
     const struct berth_local_model *opened; /* local: what it runs; server: the tokenizer and labels, or NULL */
     double load_ms, cold_ms, warm_ms, difference, allowed; /* NaN: unknown */
     size_t memory_bytes;
+    bool estimated; /* warm_ms was scaled from another shape's */
     bool *done; /* [trials] recorded already */
     size_t done_count;
     size_t correct, labelled;
@@ -42,6 +43,7 @@ struct berth_campaign {
     struct berth_results *results;
     int64_t run;
     bool resumed;
+    bool planning; /* nothing will be timed: few calls, estimates for the rest */
     struct berth_noise noise;
     size_t total, finished; /* trials, for progress */
 };
@@ -69,6 +71,9 @@ enum berth_status berth_campaign_open(struct berth_campaign *campaign, const str
                                       struct berth_error *err);
 enum berth_status berth_campaign_prepare(struct berth_campaign *campaign, struct berth_error *err);
 void berth_campaign_close(struct berth_campaign *campaign);
+
+/* Whether two cells differ in their texts or their load alone. */
+bool berth_cell_same_deployment(const struct berth_cell *a, const struct berth_cell *b);
 
 /* The cell is not measured, and why. */
 enum berth_status berth_cell_skip(struct berth_cell_state *state, const char *outcome, const char *why,

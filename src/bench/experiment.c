@@ -339,10 +339,17 @@ static enum berth_status list_engines(struct berth_experiment *e, struct berth_e
     return BERTH_OK;
 }
 
-/* A server is asked for precisions and threads only by the study's protocol, which can set them. */
+/* A server is asked for precisions and threads only by the study's protocol, which can set them: for each of the
+ * experiment's numbers of threads, or for the one that was said of this server. */
 static size_t server_engines(const struct berth_experiment *e, const struct berth_bench_target *target)
 {
     return target->protocol == BERTH_PROTOCOL_STUDY ? e->o.precision_count : 1;
+}
+
+static size_t target_threads(const struct berth_experiment *e, const struct berth_bench_target *target)
+{
+    bool set = target->local || (target->protocol == BERTH_PROTOCOL_STUDY && target->threads == 0);
+    return set ? e->o.thread_count : 1;
 }
 
 static enum berth_status multiply_out(struct berth_experiment *e, struct berth_error *err)
@@ -363,9 +370,9 @@ static enum berth_status multiply_out(struct berth_experiment *e, struct berth_e
     for (size_t m = 0; m < e->models; m++)
         for (size_t t = 0; t < e->targets; t++) {
             const struct berth_bench_target *target = &e->target[t];
-            bool study = target->protocol == BERTH_PROTOCOL_STUDY;
             size_t engines = target->local ? e->engines : server_engines(e, target);
-            size_t threads = target->local || study ? o->thread_count : 1;
+            size_t threads = target_threads(e, target);
+            bool own = !target->local && (target->threads > 0 || target->protocol != BERTH_PROTOCOL_STUDY);
             for (size_t rest = 0; rest < engines * threads * o->batch_count * o->length_count * o->rate_count *
                                              o->concurrency_count;
                  rest++) {
@@ -376,9 +383,7 @@ static enum berth_status multiply_out(struct berth_experiment *e, struct berth_e
                 cell->rate = o->rates[k % o->rate_count], k /= o->rate_count;
                 cell->length = o->lengths[k % o->length_count], k /= o->length_count;
                 cell->batch = o->batches[k % o->batch_count], k /= o->batch_count;
-                cell->threads = target->local || study ? o->threads[k % threads] : 0, k /= threads;
-                if (!target->local && cell->threads == 0)
-                    cell->threads = target->threads;
+                cell->threads = own ? target->threads : o->threads[k % threads], k /= threads;
                 cell->engine = k;
             }
         }
@@ -437,8 +442,10 @@ bool berth_experiment_text(const struct berth_experiment *experiment, struct ber
         good = good && berth_buffer_format(text, "%s=%s,", experiment->model[i].name, experiment->model[i].source);
     good = good && berth_buffer_text(text, " targets=");
     for (size_t i = 0; i < experiment->targets; i++)
-        good = good && berth_buffer_format(text, "%s=%s/%d,", experiment->target[i].name,
-                                           experiment->target[i].endpoint.url, (int)experiment->target[i].protocol);
+        good = good && berth_buffer_format(text, "%s=%s/%d/%d/%zu/%s,", experiment->target[i].name,
+                                           experiment->target[i].endpoint.url, (int)experiment->target[i].protocol,
+                                           (int)experiment->target[i].precision, experiment->target[i].threads,
+                                           experiment->target[i].runtime);
     good = good && berth_buffer_text(text, " engines=");
     for (size_t i = 0; i < experiment->engines; i++)
         good = good && berth_buffer_format(text, "%d/%d/%d,", (int)experiment->engine[i].runtime,

@@ -19,17 +19,10 @@ static void print_seconds(char *out, size_t size, double seconds)
         snprintf(out, size, "%.0f h %02.0f min", floor(seconds / 3600), fmod(seconds, 3600) / 60);
 }
 
-/* Seconds of one query, from those that the preparation measured: of the cell itself, else of the nearest of its
- * kind by tokens. */
-static double query_seconds(const struct berth_campaign *campaign, size_t cell)
-{
-    return campaign->state[cell].warm_ms * 1e-3;
-}
-
 static double cell_seconds(const struct berth_campaign *campaign, size_t cell)
 {
     const struct berth_cell *c = &campaign->e.cell[cell];
-    double trials = (double)campaign->e.o.trials, query = query_seconds(campaign, cell);
+    double trials = (double)campaign->e.o.trials, query = campaign->state[cell].warm_ms * 1e-3;
     if (c->rate > 0)
         return fmax(trials / c->rate, trials * query);
     if (campaign->e.o.find_rate)
@@ -73,6 +66,7 @@ enum berth_status berth_bench_plan(const struct berth_bench_options *options, ch
     enum berth_status status;
     *plan = NULL;
     berth_buffer_init(&text, PLAN_MAX);
+    campaign.planning = true;
     BERTH_TRY(berth_campaign_open(&campaign, options, err));
     BERTH_TRY(berth_campaign_prepare(&campaign, err));
     bool good = berth_buffer_format(&text, "%-22s %-12s %-11s %-9s %-9s %3s %5s %6s %7s %12s\n", "model", "target", "runtime",

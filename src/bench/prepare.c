@@ -12,7 +12,9 @@
 enum {
     POOL = 64,                   /* synthetic texts, at least */
     WARM_RUNS = 10,              /* at most, while they take less than */
-    WARM_NS = 200 * 1000 * 1000  /* this in all */
+    WARM_NS = 200 * 1000 * 1000, /* this in all */
+    PLAN_NS = 20 * 1000 * 1000,  /* the same where nothing is timed */
+    PLAN_STEP = 4                /* there, shapes up to so many times the last one's tokens are estimated from it */
 };
 
 enum berth_status berth_cell_skip(struct berth_cell_state *state, const char *outcome, const char *why,
@@ -35,7 +37,7 @@ enum berth_status berth_campaign_open(struct berth_campaign *campaign, const str
                                       struct berth_error *err)
 {
     enum berth_status status;
-    *campaign = (struct berth_campaign){0};
+    *campaign = (struct berth_campaign){.planning = campaign->planning};
     BERTH_TRY(berth_experiment_init(&campaign->e, options, err));
     berth_local_init(&campaign->local, &campaign->e);
     const struct berth_experiment *e = &campaign->e;
@@ -143,7 +145,7 @@ static enum berth_status make_reference(struct berth_campaign *campaign, size_t 
     return status;
 }
 
-static bool same_deployment(const struct berth_cell *a, const struct berth_cell *b)
+bool berth_cell_same_deployment(const struct berth_cell *a, const struct berth_cell *b)
 {
     return a->model == b->model && a->target == b->target && a->engine == b->engine && a->threads == b->threads;
 }
@@ -165,8 +167,27 @@ static bool same_answer(const char *runtime, const struct berth_logits *a, const
     return true;
 }
 
+/* A plan's estimate, in place of queries: scaled by tokens from the deployment's last shape that was tried, when that is
+ * near, or when this one would take long. */
+static bool estimate(struct berth_campaign *campaign, size_t cell)
+{
+    const struct berth_cell *c = &campaign->e.cell[cell];
+    struct berth_cell_state *state = &campaign->state[cell];
+    size_t back = 1;
+    while (back <= cell && berth_cell_same_deployment(c, c - back) && (state - back)->estimated)
+        back++;
+    if (back > cell || !berth_cell_same_deployment(c, c - back) || isnan((state - back)->warm_ms))
+        return false;
+    const struct berth_cell *tried = c - back;
+    double ratio = (double)(c->batch * (c->length ? c->length : 1)) / (double)(tried->batch * (tried->length ? tried->length : 1));
+    state->warm_ms = (state - back)->warm_ms * ratio;
+    state->estimated = ratio < PLAN_STEP || state->warm_ms > 500;
+    return state->estimated;
+}
+
 /* The first query (its time is the cold one), its first text alone, then until it is warm. */
-static enum berth_status warm_up(struct berth_cell_state *state, size_t batch, bool offline, struct berth_error *err)
+static enum berth_status warm_up(struct berth_cell_state *state, size_t batch, bool offline, uint64_t enough,
+                                 struct berth_error *err)
 {
     enum berth_status (*query)(struct berth_cell_state *, size_t, size_t, uint64_t *, struct berth_logits *,
                                struct berth_error *) = state->session ? berth_local_query : berth_remote_query;
@@ -185,7 +206,7 @@ static enum berth_status warm_up(struct berth_cell_state *state, size_t batch, b
             goto fail;
         }
     }
-    for (int run = 1; run < WARM_RUNS && spent < WARM_NS; run++) {
+    for (int run = 1; run < WARM_RUNS && spent < enough; run++) {
         BERTH_TRY(query(state, 0, batch, &ns, NULL, err));
         spent += ns;
         best = ns < best ? ns : best;
@@ -204,7 +225,7 @@ static enum berth_status check_cell(struct berth_campaign *campaign, size_t cell
     struct berth_cell_state *state = &campaign->state[cell];
     struct berth_logits logits = {0};
     enum berth_status status;
-    if (cell > 0 && same_deployment(c, c - 1) && strcmp(state[-1].outcome, "ok") == 0 && !isnan(state[-1].difference)) {
+    if (cell > 0 && berth_cell_same_deployment(c, c - 1) && strcmp(state[-1].outcome, "ok") == 0 && !isnan(state[-1].difference)) {
         state->difference = state[-1].difference;
         state->allowed = state[-1].allowed;
         return BERTH_OK;
@@ -320,7 +341,9 @@ static enum berth_status try_cell(struct berth_campaign *campaign, size_t cell, 
     }
     state->inputs = inputs;
     BERTH_TRY(check_cell(campaign, cell, err));
-    BERTH_TRY(warm_up(state, c->batch, campaign->e.o.scenario == BERTH_OFFLINE, err));
+    if (!campaign->planning || !estimate(campaign, cell))
+        BERTH_TRY(warm_up(state, c->batch, campaign->e.o.scenario == BERTH_OFFLINE, campaign->planning ? PLAN_NS : WARM_NS,
+                          err));
 fail:
     return status;
 }
@@ -380,6 +403,8 @@ enum berth_status berth_campaign_prepare(struct berth_campaign *campaign, struct
     if (!campaign->state)
         return berth_fail_memory(err, "the grid", cells * sizeof *campaign->state);
     for (size_t c = 0; c < cells; c++) {
+        if (campaign->e.o.progress && !campaign->e.o.progress(campaign->e.o.progress_context, c, 0))
+            return berth_fail(err, BERTH_CANCELLED, "stopped before the first trial");
         BERTH_TRY(prepare_cell(campaign, c, err));
     }
     berth_local_trim(&campaign->local);

@@ -164,8 +164,11 @@ static void heed_signals(void)
 static bool show_progress(void *context, size_t done, size_t total)
 {
     struct berth_progress *progress = context;
-    if (progress->total != total) /* the preparation is over: the rate is of trials */
-        berth_progress_begin(progress, progress->stream, progress->what, total);
+    if (progress->total != total) { /* the preparation is over: the rate is of trials */
+        berth_progress_end(progress, progress->done);
+        berth_progress_begin(progress, progress->stream, "trials", total);
+        progress->before = done;
+    }
     berth_progress_update(progress, done);
     return !interrupted;
 }
@@ -307,12 +310,25 @@ static char *join_command(int argc, char **argv)
     return command;
 }
 
-static int print_plan(const struct berth_bench_options *options)
+/* Tells how far the work is, and ends it when a signal asks. */
+static void watch(const struct bench_arguments *a, struct berth_bench_options *options, struct berth_progress *progress)
 {
+    berth_progress_begin(progress, a->common.quiet ? NULL : stderr, "combinations checked", 0);
+    options->progress = show_progress;
+    options->progress_context = progress;
+    heed_signals();
+}
+
+static int print_plan(const struct bench_arguments *a, struct berth_bench_options *options)
+{
+    struct berth_progress progress;
     struct berth_error err;
     struct cli_output output;
     char *plan;
-    if (berth_bench_plan(options, &plan, &err) != BERTH_OK)
+    watch(a, options, &progress);
+    enum berth_status status = berth_bench_plan(options, &plan, &err);
+    berth_progress_end(&progress, progress.done);
+    if (status != BERTH_OK)
         return cli_fail("bench", &err);
     cli_output_open(&output, NULL, &err);
     fputs(plan, output.stream);
@@ -368,12 +384,9 @@ static int run_bench(struct bench_arguments *a, struct berth_bench_options *opti
     struct berth_progress progress;
     struct berth_error err;
     struct berth_bench_report report;
-    berth_progress_begin(&progress, a->common.quiet ? NULL : stderr, "trials", 0);
-    options->progress = show_progress;
-    options->progress_context = &progress;
-    heed_signals();
+    watch(a, options, &progress);
     enum berth_status status = berth_bench(options, &report, &err);
-    berth_progress_end(&progress, progress.total);
+    berth_progress_end(&progress, progress.done);
     if (status == BERTH_CANCELLED && options->output && !a->export)
         fprintf(stderr, "berth: note: the same command goes on from here\n");
     if (status != BERTH_OK)
@@ -495,7 +508,7 @@ int cli_bench(int argc, char **argv)
     if (options.model_count == 0)
         end = cli_usage(&verb, "no model; give -m MODEL");
     else
-        end = a.dry_run ? print_plan(&options) : run_exported(&a, &options);
+        end = a.dry_run ? print_plan(&a, &options) : run_exported(&a, &options);
     free(command);
     berth_bench_spec_free(spec);
     return end;

@@ -56,6 +56,7 @@ static void update_tells_rate_and_time_left(void **state)
     check_drawn(false, 10, 500, 1000, "50/s, 10 s left\n");
     check_drawn(false, 10, 100, 2100, "10/s, 3 min 20 s left\n");
     check_drawn(false, 10, 10, 7510, "1/s, 2 h 5 min left\n");
+    check_drawn(false, 10, 3, 6, "0.3/s, 10 s left\n");
     check_drawn(false, 10, 0, 1000, "  0 %  0 of 1000 texts, 0/s\n");
     check_drawn(false, 10, 500, 0, "500 texts, 50/s\n"); /* no total: no share */
 }

@@ -95,6 +95,8 @@ static void bench_of_a_cell_that_cannot_be_says_why_and_measures_the_rest(void *
 
 static bool stop_at_third(void *context, size_t done, size_t total)
 {
+    if (total == 0) /* the preparation */
+        return true;
     assert_int_equal(total, 10);
     assert_true(done < total);
     return ++*(int *)context < 3;
@@ -113,6 +115,50 @@ static void bench_stopped_by_its_progress_is_cancelled(void **state)
     assert_int_equal(berth_bench(&options, &report, NULL), BERTH_CANCELLED);
     assert_int_equal(calls, 3);
     assert_null(report.cell);
+}
+
+static bool stop_at_once(void *context, size_t done, size_t total)
+{
+    ++*(int *)context;
+    assert_int_equal(done + total, 0);
+    return false;
+}
+
+static void bench_stopped_while_it_prepares_is_cancelled(void **state)
+{
+    (void)state;
+    int calls = 0;
+    char *plan;
+    struct berth_bench_options options = {
+        .models = tiny, .model_count = 1, .progress = stop_at_once, .progress_context = &calls};
+    struct berth_bench_report report;
+    assert_int_equal(berth_bench(&options, &report, NULL), BERTH_CANCELLED);
+    assert_int_equal(berth_bench_plan(&options, &plan, NULL), BERTH_CANCELLED);
+    assert_null(plan);
+    assert_int_equal(calls, 2);
+}
+
+/* What is estimated is in the order of what is tried: the same cells as a bench has, in a line each. */
+static void plan_has_a_line_and_a_time_for_each_combination(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {8, 16, 64, 600}, batches[] = {1, 3};
+    struct berth_bench_options options = {.models = tiny,
+                                          .model_count = 1,
+                                          .lengths = lengths,
+                                          .length_count = 4,
+                                          .batches = batches,
+                                          .batch_count = 2,
+                                          .trials = 7};
+    char *plan;
+    size_t lines = 0, timed = 0;
+    assert_int_equal(berth_bench_plan(&options, &plan, NULL), BERTH_OK);
+    for (const char *at = plan; (at = strchr(at, '\n')); at++)
+        lines++, timed += at > plan + 1 && strncmp(at - 2, " s", 2) == 0;
+    assert_int_equal(lines, 1 + 8 + 1);
+    assert_int_equal(timed, 6); /* the two of 600 tokens say why not */
+    assert_non_null(strstr(plan, "8 combinations, 42 trials, about "));
+    berth_memory_free(plan);
 }
 
 static void check_refused(struct berth_bench_options options, enum berth_status status, const char *words)
@@ -152,6 +198,8 @@ int main(void)
         cmocka_unit_test(bench_of_lists_has_a_cell_for_each_combination),
         cmocka_unit_test(bench_of_a_cell_that_cannot_be_says_why_and_measures_the_rest),
         cmocka_unit_test(bench_stopped_by_its_progress_is_cancelled),
+        cmocka_unit_test(bench_stopped_while_it_prepares_is_cancelled),
+        cmocka_unit_test(plan_has_a_line_and_a_time_for_each_combination),
         cmocka_unit_test(bench_of_wrong_options_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
