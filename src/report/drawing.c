@@ -63,26 +63,34 @@ static size_t add_label(char (*list)[BERTH_LABEL], size_t count, size_t most, co
     return count;
 }
 
-/* Plain fp32 where a model was measured so; else what came first. */
+/* How far a variant is from the model as it is: fp32, then fp32 whose graph was rewritten, then what rounds. */
+static int variant_rank(const char *variant)
+{
+    static const char *const order[] = {"fp32", "fp32 optimized", "fp32 runtime", "bf16"};
+    int rank = 0;
+    while (rank < 4 && strcmp(variant, order[rank]) != 0)
+        rank++;
+    return rank;
+}
+
+/* The first of the variants that its model was measured in at its place. */
 bool berth_drawing_is_plain(const struct berth_drawing *d, const struct berth_cell *cell)
 {
     char variant[64], own[64];
-    const char *best = NULL;
     berth_cell_variant(cell, own, sizeof own);
+    int rank = variant_rank(own);
     for (size_t i = 0; i < d->data->cells; i++) {
         const struct berth_cell *o = &d->data->cell[i];
-        if (strcmp(o->c->model, cell->c->model) != 0 || !berth_cell_is_timed(o))
+        const struct berth_results_configuration *a = o->c, *b = cell->c;
+        if (strcmp(a->model, b->model) != 0 || strcmp(a->target, b->target) != 0 || strcmp(a->runtime, b->runtime) != 0 ||
+            a->threads != b->threads || strcmp(a->data, b->data) != 0 || !berth_cell_is_timed(o))
             continue;
         berth_cell_variant(o, variant, sizeof variant);
-        if (strcmp(variant, "fp32") == 0)
-            return strcmp(own, "fp32") == 0;
-        if (!best) {
-            best = o->c->precision;
-            if (strcmp(own, variant) == 0)
-                best = "";
-        }
+        int other = variant_rank(variant);
+        if (other < rank || (other == rank && o < cell && strcmp(variant, own) != 0))
+            return false;
     }
-    return best && !*best;
+    return true;
 }
 
 const struct berth_cell *berth_drawing_find(const struct berth_drawing *d, const char *place, const char *model,
