@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all cuda setup demo test bench bench-train install fuzz format clean
+.PHONY: all cuda setup demo test bench bench-train bench-cuda install fuzz format clean
 
 all: setup
 	@scripts/build release berth berth_static berth_shared berth_cuda
@@ -29,6 +29,10 @@ bench: all
 
 bench-train: all
 	@scripts/bench-train
+
+# On a machine with an NVIDIA GPU: checks, and speeds beside its peers.
+bench-cuda: all
+	@scripts/bench-cuda
 
 install: all
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"

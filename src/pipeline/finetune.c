@@ -146,13 +146,17 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
     struct berth_options options = o->options;
     enum berth_status status;
     options.tokenizer_only = true;
+    if (o->options.runtime != BERTH_RUNTIME_DEFAULT && o->options.runtime != BERTH_RUNTIME_NATIVE)
+        return berth_fail(err, BERTH_UNSUPPORTED, "training with runtime %s is not possible; leave it out, or use native",
+                          berth_runtime_name(o->options.runtime));
     BERTH_TRY(berth_model_open(o->model, &options, &f->model, err));
     if (is_random(f))
         BERTH_TRY(berth_encoder_random(berth_source_preset(o->model), &f->encoder, err));
     else
         BERTH_TRY(berth_encoder_open(f->model->path, &f->encoder, err));
-    if (f->model->precision == BERTH_PRECISION_INT8)
-        return berth_fail(err, BERTH_UNSUPPORTED, "training in int8 is not possible; use fp32 or bf16");
+    if (f->model->precision != BERTH_PRECISION_FP32 && f->model->precision != BERTH_PRECISION_BF16)
+        return berth_fail(err, BERTH_UNSUPPORTED, "training in %s is not possible; use fp32 or bf16",
+                          berth_precision_name(f->model->precision));
     struct berth_config *config = &f->encoder->config;
     if (!is_random(f) && berth_tokenizer_vocab_size(f->model->tokenizer) > config->vocab_size)
         return berth_fail(
