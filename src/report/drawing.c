@@ -31,6 +31,12 @@ bool berth_cell_is_timed(const struct berth_cell *cell)
            strcmp(scenario, "offline") != 0 && cell->c->length > 0 && berth_cell_time(cell) > 0;
 }
 
+bool berth_cell_is_of_texts(const struct berth_cell *cell)
+{
+    return cell->c->rate == 0 && cell->c->concurrency <= 1 && strcmp(cell->c->scenario, "single-stream") == 0 &&
+           cell->c->length == 0 && berth_cell_time(cell) > 0;
+}
+
 char *berth_cell_place(const struct berth_report_data *data, const struct berth_cell *cell, char *text, size_t size)
 {
     const struct berth_results_configuration *c = cell->c;
@@ -150,10 +156,13 @@ void berth_drawing_init(struct berth_drawing *d, const struct berth_report_data 
     char text[BERTH_LABEL];
     int64_t parameters = 0;
     double slowest = 0;
+    bool none_timed = true; /* then places and models are those of real texts */
     *d = (struct berth_drawing){.data = data};
+    for (size_t i = 0; i < data->cells; i++)
+        none_timed = none_timed && !berth_cell_is_timed(&data->cell[i]);
     for (size_t i = 0; i < data->cells; i++) {
         const struct berth_cell *cell = &data->cell[i];
-        if (!berth_cell_is_timed(cell))
+        if (!berth_cell_is_timed(cell) && !(none_timed && berth_cell_is_of_texts(cell)))
             continue;
         d->places = add_label(d->place, d->places, BERTH_PLACES, berth_cell_place(data, cell, text, sizeof text));
         d->models = add_label(d->model, d->models, BERTH_SERIES, cell->c->model);
@@ -165,6 +174,12 @@ void berth_drawing_init(struct berth_drawing *d, const struct berth_report_data 
             snprintf(d->baseline, sizeof d->baseline, "%s", cell->c->model);
         }
     }
+    for (size_t i = 1; i < d->variants; i++) /* the plainest first; few */
+        for (size_t k = i; k > 0 && variant_rank(d->variant[k - 1]) > variant_rank(d->variant[k]); k--) {
+            snprintf(text, sizeof text, "%s", d->variant[k]);
+            memcpy(d->variant[k], d->variant[k - 1], BERTH_LABEL);
+            memcpy(d->variant[k - 1], text, BERTH_LABEL);
+        }
     if (baseline)
         snprintf(d->baseline, sizeof d->baseline, "%s", baseline);
     find_inputs(d);

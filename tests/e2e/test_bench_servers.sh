@@ -24,30 +24,42 @@ number() {
 
 # within LOW HIGH KEY
 within() {
+    awk -v low="$1" -v high="$2" -v got="$(number "$3")" 'BEGIN { exit !(got != "" && got != "null" && got + 0 >= low && got + 0 <= high) }'
+}
+must() {
     checks=$((checks + 1))
-    awk -v low="$1" -v high="$2" -v got="$(number "$3")" 'BEGIN { exit !(got != "" && got != "null" && got + 0 >= low && got + 0 <= high) }' ||
-        fail "$3 is $(number "$3"), not within $1 and $2"
+    within "$@" || fail "$3 is $(number "$3"), not within $1 and $2"
+}
+
+# stalled CHECK ARGUMENTS...: 1200 requests at 600/s to a stub that stalls for 200 ms; up to five times, for a machine that does
+# something else meanwhile makes every latency longer. Sets $out.
+stalled() {
+    local check=$1
+    shift
+    for _ in 1 2 3 4 5; do
+        start_stub --service-us 100 --stall-after-ms 700 --stall-ms 200
+        expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --scenario server --rate 600 --trials 1200 --length 16 --json "$@"
+        must 140 100000 p99_ms # less would be coordinated omission
+        must 1200 1200 n
+        must 0 0 failed
+        $check && return
+    done
+    fail "the stall: p99 $(number p99_ms), from sending $(number service_p99_ms)"
 }
 
 # A stall of D = 200 ms in T = 2 s of Poisson arrivals: who comes within it waits D - x, so a share (D - x) / T waits longer than x.
-# p99 is x = D - T / 100 = 180 ms, from the scheduled start: with one connection the time from sending (the second figure), which
-# waits for the stall once, tells nothing of it.
-start_stub --service-us 100 --stall-after-ms 700 --stall-ms 200
-expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --scenario server --rate 600 --trials 1200 --length 16 --connections 1 --json
-within 140 205 p99_ms
-within 0 40 service_p99_ms
-within 1200 1200 n
-within 0 0 failed
-start_stub --service-us 100 --stall-after-ms 700 --stall-ms 200
-expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --scenario server --rate 600 --trials 1200 --length 16 --json
-within 140 205 p99_ms
-within 140 205 service_p99_ms # sent when due: the server makes them wait
+# p99 is x = D - T / 100 = 180 ms, from the scheduled start. With one connection the second figure, from sending, meets the stall
+# once and tells nothing of it; where all are sent when due, both tell.
+omits() { within 140 215 p99_ms && within 0 60 service_p99_ms; }
+tells() { within 140 215 p99_ms && within 140 215 service_p99_ms; }
+stalled omits --connections 1
+stalled tells
 
 # In a closed loop the rate is what comes of the service time: 1 / (1 ms) whatever the concurrency (Little's law).
 start_stub --service-us 1000
 expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --concurrency 8 --trials 400 --length 16 --json
-within 300 1010 achieved_rate
-within 6 30 p50_ms
+must 1 1010 achieved_rate
+must 7 100000 p50_ms
 expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --find-rate --p99-ms 50 --timeout-ms 2000 --trials 300 --length 16
 checks=$((checks + 1))
 grep -Eq 'queries/s keep p99 within 50 ms|no rate that was tried' "$work/out" || fail "no rate found: $(tail -2 "$work/out")"
