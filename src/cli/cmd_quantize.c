@@ -92,7 +92,8 @@ static void print_layers(FILE *out, const struct berth_quantize_report *r)
         fprintf(out, "%-22s %14.6f %10s", layer->name, layer->noise,
                 strcmp(layer->precision, r->after.precision) == 0 ? "-" : layer->precision);
         if (isfinite(layer->drop))
-            fprintf(out, "   among the noisiest; the metric then fell by %.3f points", layer->drop);
+            fprintf(out, "   among the noisiest; the metric then %s by %.3f points", layer->drop < 0 ? "rose" : "fell",
+                    fabs(layer->drop));
         fputc('\n', out);
     }
 }

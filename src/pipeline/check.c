@@ -44,7 +44,8 @@ enum {
 static const double allowed_exact = 1e-4, allowed_quantized = 0.25, allowed_bf16 = 0.1;
 
 struct judge {
-    struct berth_model *model;
+    const struct berth_model *model; /* before, at fp32 */
+    struct berth_model *opened;      /* it, when it is the judge's to free */
     struct berth_session *native;
     struct berth_ort *ort; /* what is judged: a file in ONNX Runtime, */
     struct berth_ort_session *other;
@@ -55,6 +56,18 @@ struct judge {
     double largest, difference; /* over all texts so far */
 };
 
+/* `options` may be NULL: the model's own. */
+static enum berth_status seat_judge(struct judge *judge, const struct berth_model *model,
+                                    const struct berth_options *options, struct berth_error *err)
+{
+    const size_t labels = berth_model_get_info(model)->labels;
+    judge->model = model;
+    judge->logits = berth_calloc(labels, sizeof *judge->logits);
+    if (!judge->logits)
+        return berth_fail_memory(err, "logits", labels * sizeof *judge->logits);
+    return berth_session_new(model, options, &judge->native, err);
+}
+
 /* The model before: at fp32, in berth's own engine. */
 static enum berth_status open_judge(struct judge *judge, const char *model, const struct berth_options *options,
                                     struct berth_error *err)
@@ -64,12 +77,8 @@ static enum berth_status open_judge(struct judge *judge, const char *model, cons
     native.runtime = BERTH_RUNTIME_NATIVE;
     native.optimization = BERTH_OPTIMIZATION_DEFAULT;
     native.precision = BERTH_PRECISION_FP32;
-    BERTH_TRY(berth_model_open(model, &native, &judge->model, err));
-    BERTH_TRY(berth_session_new(judge->model, &native, &judge->native, err));
-    const size_t labels = berth_model_get_info(judge->model)->labels;
-    judge->logits = berth_calloc(labels, sizeof *judge->logits);
-    if (!judge->logits)
-        status = berth_fail_memory(err, "logits", labels * sizeof *judge->logits);
+    BERTH_TRY(berth_model_open(model, &native, &judge->opened, err));
+    status = seat_judge(judge, judge->opened, &native, err);
 fail:
     return status;
 }
@@ -82,7 +91,7 @@ static void close_judge(struct judge *judge)
     berth_session_free(judge->session);
     berth_model_free(judge->written);
     berth_session_free(judge->native);
-    berth_model_free(judge->model);
+    berth_model_free(judge->opened);
 }
 
 /* ONNX Runtime is given the tokens, a directory the text. */
@@ -119,10 +128,10 @@ fail:
     return status;
 }
 
-/* Every text through both; then the verdict on `output`. `lost` is what may be lost for each unit of the largest
- * logit and at least 1, or 0: rounding alone. */
-static enum berth_status compare_texts(struct judge *judge, const char *output, double lost,
-                                       struct berth_conversion *conversion, struct berth_error *err)
+/* Every text through both. `lost` is what may be lost for each unit of the largest logit and at least 1, or 0:
+ * rounding alone. */
+static enum berth_status compare_texts(struct judge *judge, double lost, struct berth_conversion *conversion,
+                                       struct berth_error *err)
 {
     struct berth_tokens tokens = {0};
     enum berth_status status;
@@ -138,14 +147,33 @@ static enum berth_status compare_texts(struct judge *judge, const char *output, 
     conversion->difference = judge->difference;
     conversion->allowed = lost > 0 ? lost * fmax(1, judge->largest) : allowed_exact;
     conversion->texts = CASES;
-    if (!(judge->difference <= conversion->allowed))
-        status = berth_fail(err, BERTH_FORMAT,
-                            "%s: not written: its logits differ by %.3g from fp32's over %d texts, more than "
-                            "the %.3g that may be lost",
-                            output, judge->difference, CASES, conversion->allowed);
 fail:
     berth_tokens_clear(&tokens);
     return status;
+}
+
+bool berth_check_passes(const struct berth_conversion *conversion)
+{
+    return conversion->difference <= conversion->allowed;
+}
+
+/* `hint` is the end of the sentence. */
+static enum berth_status verdict(const struct berth_conversion *conversion, const char *output, const char *hint,
+                                 struct berth_error *err)
+{
+    if (berth_check_passes(conversion))
+        return BERTH_OK;
+    return berth_fail(err, BERTH_FORMAT,
+                      "%s: not written: its logits differ by %.3g from fp32's over %zu texts, more than the %.3g that "
+                      "may be lost%s",
+                      output, conversion->difference, conversion->texts, conversion->allowed, hint);
+}
+
+static double allowed_at(enum berth_precision precision, bool rounded)
+{
+    if (precision == BERTH_PRECISION_INT8)
+        return allowed_quantized;
+    return precision == BERTH_PRECISION_BF16 || rounded ? allowed_bf16 : 0;
 }
 
 enum berth_status berth_check_onnx(const char *model, const char *file,
@@ -160,8 +188,9 @@ enum berth_status berth_check_onnx(const char *model, const char *file,
                                      err));
     snprintf(conversion->runtime, sizeof conversion->runtime, "ONNX Runtime %.24s",
              berth_ort_version(judge.ort));
-    status = compare_texts(&judge, options->output,
-                           options->quantization == BERTH_QUANTIZATION_NONE ? 0 : allowed_quantized, conversion, err);
+    BERTH_TRY(compare_texts(&judge, options->quantization == BERTH_QUANTIZATION_NONE ? 0 : allowed_quantized,
+                            conversion, err));
+    status = verdict(conversion, options->output, "", err);
 fail:
     close_judge(&judge);
     return status;
@@ -189,11 +218,26 @@ enum berth_status berth_check_folder(const char *model, const char *directory, c
         goto fail;
     }
     snprintf(conversion->runtime, sizeof conversion->runtime, "berth %.24s", berth_version());
-    status = compare_texts(&judge, output,
-                           precision == BERTH_PRECISION_INT8              ? allowed_quantized
-                           : precision == BERTH_PRECISION_BF16 || rounded ? allowed_bf16
-                                                                          : 0,
-                           conversion, err);
+    BERTH_TRY(compare_texts(&judge, allowed_at(precision, rounded), conversion, err));
+    status = verdict(conversion, output,
+                     precision == BERTH_PRECISION_INT8
+                         ? "; a largest drop (--max-drop) keeps the layers finer that lose the most"
+                         : "",
+                     err);
+fail:
+    close_judge(&judge);
+    return status;
+}
+
+enum berth_status berth_check_models(const struct berth_model *before, const struct berth_model *after,
+                                     enum berth_precision precision, struct berth_conversion *conversion,
+                                     struct berth_error *err)
+{
+    struct judge judge = {.model = NULL};
+    enum berth_status status;
+    BERTH_TRY(seat_judge(&judge, before, NULL, err));
+    BERTH_TRY(berth_session_new(after, NULL, &judge.session, err));
+    status = compare_texts(&judge, allowed_at(precision, false), conversion, err);
 fail:
     close_judge(&judge);
     return status;

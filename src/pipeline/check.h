@@ -18,4 +18,13 @@ enum berth_status berth_check_folder(const char *model, const char *directory, c
                                      const struct berth_options *options,
                                      struct berth_conversion *conversion, struct berth_error *err);
 
+/* The same of a model in memory, `before` being at fp32 and `after` of `precision`, with the same tokenizer and labels.
+ * The verdict is the caller's: a difference that is too large is no error here. */
+enum berth_status berth_check_models(const struct berth_model *before, const struct berth_model *after,
+                                     enum berth_precision precision, struct berth_conversion *conversion,
+                                     struct berth_error *err);
+
+/* True when what was measured is within what may be lost. */
+bool berth_check_passes(const struct berth_conversion *conversion);
+
 #endif

@@ -149,6 +149,7 @@ static enum berth_status choose_layers(struct job *job, struct berth_error *err)
     const bool calibrated = job->calibration.count > 0;
     struct berth_search search = {
         .model = job->name,
+        .before = job->before,
         .options = &job->native,
         .stored = job->stored,
         .data = &job->data,

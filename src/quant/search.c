@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "pipeline/check.h"
 #include "pipeline/model.h"
 #include "pipeline/source.h"
 
@@ -56,11 +57,12 @@ enum berth_status berth_units_keep(const struct berth_unit *unit, size_t units, 
 
 /* --- trials --------------------------------------------------------------------------------------- */
 
-/* The model with what the units say kept, on `data`. */
+/* The model with what the units say kept, on `data`; `passes` may be NULL: not checked. */
 static enum berth_status try_units(struct berth_search *s, const struct berth_labelled *data, float *logits,
-                                   struct berth_error *err)
+                                   bool *passes, struct berth_error *err)
 {
     struct berth_options options = *s->options;
+    struct berth_conversion check = {.checked = false};
     struct berth_encoder *encoder = NULL;
     struct berth_model *model = NULL;
     enum berth_status status;
@@ -71,7 +73,11 @@ static enum berth_status try_units(struct berth_search *s, const struct berth_la
     struct berth_encoder *given = encoder;
     encoder = NULL;
     BERTH_TRY(berth_model_open_encoder(s->model, given, &options, &model, err));
-    status = berth_trial_run(model, data, s->progress, logits, err);
+    BERTH_TRY(berth_trial_run(model, data, s->progress, logits, err));
+    if (passes) {
+        BERTH_TRY(berth_check_models(s->before, model, options.precision, &check, err));
+        *passes = berth_check_passes(&check);
+    }
 fail:
     berth_encoder_free(encoder);
     berth_model_free(model);
@@ -92,7 +98,7 @@ static enum berth_status measure_noise(struct berth_search *s, float *logits, st
     for (size_t i = 0; i < s->units && status == BERTH_OK; i++) {
         keep_all(s, BERTH_STORED_FP32);
         s->unit[i].keep = BERTH_STORED_PLAIN;
-        status = try_units(s, s->sensitivity, logits, err);
+        status = try_units(s, s->sensitivity, logits, NULL, err);
         if (status == BERTH_OK)
             s->unit[i].report->noise = berth_trial_distance(logits, s->sensitivity_logits, numbers, NULL);
     }
@@ -109,7 +115,7 @@ static int compare_noise(const void *a, const void *b)
 static enum berth_status measure_drop(struct berth_search *s, double *drop, struct berth_error *err)
 {
     struct berth_evaluation evaluation;
-    enum berth_status status = try_units(s, s->data, s->found, err);
+    enum berth_status status = try_units(s, s->data, s->found, &s->passes, err);
     if (status == BERTH_OK)
         status = berth_trial_score(s->data, s->found, &evaluation, err);
     if (status == BERTH_OK) {
@@ -122,10 +128,10 @@ static enum berth_status measure_drop(struct berth_search *s, double *drop, stru
 /* Not a number (the correlation of a constant) holds no bound. */
 static bool holds(const struct berth_search *s, double drop)
 {
-    return drop <= s->max_drop + 1e-9;
+    return s->passes && drop <= s->max_drop + 1e-9;
 }
 
-/* The next finer numbers, layer by layer, until the metric holds. */
+/* The next finer numbers, layer by layer, until the metric holds and the check is passed. */
 static enum berth_status keep_layers(struct berth_search *s, struct berth_unit **order, double *drop,
                                      struct berth_error *err)
 {

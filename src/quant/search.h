@@ -15,6 +15,7 @@ struct berth_unit {
 
 struct berth_search {
     const char *model;
+    const struct berth_model *before;    /* at fp32 */
     const struct berth_options *options; /* of the caller */
     enum berth_stored stored;            /* INT8 or BF16: what is not kept */
     const struct berth_labelled *data, *sensitivity;
@@ -25,6 +26,7 @@ struct berth_search {
     size_t units;
     float *found;        /* [data->count, labels]: the logits of the choice */
     double found_metric;
+    bool passes; /* the check that a conversion has to pass to be written */
 };
 
 /* Names the units of an encoder; unit and layer [3 + L]; returns their number. */
@@ -34,9 +36,9 @@ size_t berth_units(struct berth_encoder *encoder, struct berth_unit *unit, struc
 enum berth_status berth_units_keep(const struct berth_unit *unit, size_t units, struct berth_encoder *encoder,
                                    struct berth_error *err);
 
-/* Measures the model with nothing kept; when the metric falls too far, each layer's noise on the sensitivity texts,
- * and then the model again and again, a layer more kept each time. Fills in units, their reports, found and
- * found_metric. */
+/* Measures the model with nothing kept; when the metric falls too far, or the check of conversions is not passed,
+ * each layer's noise on the sensitivity texts, and then the model again and again, a layer more kept each time. Fills
+ * in units, their reports, found, found_metric and passes. */
 enum berth_status berth_search_run(struct berth_search *search, struct berth_error *err);
 
 #endif

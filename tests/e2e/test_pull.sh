@@ -100,12 +100,12 @@ whole cut-norange
 : >"$log"
 "$berth" pull -q org/slow >/dev/null 2>&1 & # killed in the middle, then once more
 victim=$!
-for _ in $(seq 600); do [ -n "$(find "$(cache slow)/blobs" -name "*.incomplete" -size +0 2>/dev/null)" ] && break; sleep 0.05; done
-sleep 0.3
+large=$(cache slow)/blobs/$(sha256sum <"$files/model.safetensors" | cut -d ' ' -f 1).incomplete
+for _ in $(seq 600); do [ -s "$large" ] && break; sleep 0.05; done
 kill -9 $victim
 wait $victim 2>/dev/null
 nothing slow model.safetensors
-size=$(stat -c %s "$(cache slow)"/blobs/*.incomplete)
+size=$(stat -c %s "$large")
 [ "$size" -gt 0 ] || fail "nothing came before the kill"
 pull org/slow-x & # another repository: not held up
 pull org/slow
