@@ -55,7 +55,7 @@ char *berth_cell_place(const struct berth_report_data *data, const struct berth_
     if (threads && used > 0 && (size_t)used < size)
         used += snprintf(text + used, size - (size_t)used, ", %" PRId64 " thread%s", c->threads, c->threads == 1 ? "" : "s");
     if (input && used > 0 && (size_t)used < size)
-        snprintf(text + used, size - (size_t)used, ", %s", c->data);
+        snprintf(text + used, size - (size_t)used, ", %s", berth_data_name(c->data));
     return text;
 }
 

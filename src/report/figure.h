@@ -59,6 +59,9 @@ bool berth_draw_padding(const struct berth_drawing *d, struct berth_buffer *s, i
 bool berth_draw_cost(const struct berth_drawing *d, struct berth_buffer *s, int size[2]);
 bool berth_draw_study(const struct berth_drawing *d, struct berth_buffer *s, int size[2]);
 
+/* Ticks of a logarithmic axis ("x" or "y"): at 1, 2 and 5 where decades alone would be too few. */
+void berth_figure_log_tics(struct berth_buffer *script, const char *axis, double low, double high);
+
 /* 'TEXT' as gnuplot reads it. */
 void berth_figure_quote(struct berth_buffer *script, const char *text);
 

@@ -150,6 +150,16 @@ static int by_x(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool several_variants(const struct point *points, size_t n)
+{
+    char first[64], other[64];
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(berth_cell_variant(points[0].cell, first, sizeof first),
+                   berth_cell_variant(points[i].cell, other, sizeof other)) != 0)
+            return true;
+    return false;
+}
+
 bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, int size[2])
 {
     struct point points[400];
@@ -190,9 +200,11 @@ bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, in
     else
         snprintf(title + strlen(title), sizeof title - strlen(title), " of %" PRId64 " tokens", d->small_length);
     set_axes(s, title, "latency (ms)", "accuracy (%), with its 95 % interval");
-    berth_buffer_text(s, "set logscale x\nset key outside right top Left reverse font ',9' noautotitle\n"
-                         "set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
-                         "plot $front using 1:2 with steps lc rgb '#000000' lw 1.5 dt 2 title 'Pareto front'");
+    double low = points[0].x / 1.6, high = points[n - 1].x * 1.8;
+    berth_figure_log_tics(s, "x", low, high);
+    berth_buffer_format(s, "set logscale x\nset xrange [%g:%g]\nset key outside right top Left reverse font ',9' noautotitle\n"
+                        "set offsets 0, 0, graph 0.08, graph 0.08\n"
+                        "plot $front using 1:2 with steps lc rgb '#777777' lw 3 dt 2 title 'Pareto front'", low, high);
     for (size_t p = 0; p < d->places; p++)
         for (size_t m = 0; m < d->models; m++) {
             bool any = false;
@@ -206,7 +218,7 @@ bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, in
                                 p * BERTH_SERIES + m, m + 1, marks[p]);
             berth_figure_quote(s, label);
         }
-    if (d->variants > 1)
+    if (several_variants(points, n))
         berth_buffer_text(s, ", $names using 1:2:3 with labels left offset 0.7,0.4 font ',8' notitle");
     berth_buffer_text(s, "\n");
     return true;
@@ -274,11 +286,14 @@ bool berth_draw_load(const struct berth_drawing *d, struct berth_buffer *s, int 
     }
     set_axes(s, "latency against load: p99 with its 95 % interval, and the median (thin)", "texts a second, as served",
              "latency from the scheduled start (ms)");
+    berth_figure_log_tics(s, "x", x[0] / 1.3, x[1] * 1.3);
+    berth_figure_log_tics(s, "y", y[0] / 1.5, y[1] * 1.5);
     berth_buffer_format(s, "set logscale xy\nset xrange [%g:%g]\nset yrange [%g:%g]\n"
                         "set key outside right top Left reverse font ',9' noautotitle\nplot ", x[0] / 1.3, x[1] * 1.3,
                         y[0] / 1.5, y[1] * 1.5);
     for (size_t k = 0; k < n; k++) {
-        berth_buffer_format(s, "%s$l%zu using 1:3:4:5 with yerrorlines ls %zu title ", k ? ", " : "", k, k + 1);
+        berth_buffer_format(s, "%s$l%zu using 1:3:4:5 with yerrorbars ls %zu dt 1 lw 1 ps 0, $l%zu using 1:3 with linespoints ls %zu title ",
+                            k ? ", " : "", k, k + 1, k, k + 1);
         berth_figure_quote(s, labels[k]);
         berth_buffer_format(s, ", $l%zu using 1:2 with lines ls %zu lw 0.8 notitle", k, k + 1);
     }
@@ -346,7 +361,7 @@ bool berth_draw_padding(const struct berth_drawing *d, struct berth_buffer *s, i
         if (isnan(cell->padding) || cell->padding <= 0)
             continue;
         struct bar bar = {.value = cell->padding * 100};
-        snprintf(bar.label, sizeof bar.label, "%.60s, batch %" PRId64, cell->c->data, cell->c->batch);
+        snprintf(bar.label, sizeof bar.label, "%.60s, batch %" PRId64, berth_data_name(cell->c->data), cell->c->batch);
         size_t k = 0;
         while (k < n && strcmp(bars[k].label, bar.label) != 0)
             k++;
