@@ -2,10 +2,11 @@
 // Every point can be reached by Tab and says its values; a series has a colour, dashes and a shape, so that none is told by colour alone.
 import {h, svg} from './dom.js';
 
-const SERIES = 8;
+const SERIES = 8, NEUTRAL = 6; // the grey one
 const DASHES = ['', '7 3', '2 3', '9 3 2 3', '5 2', '1 2', '12 4', '4 4'];
 const SHAPES = ['circle', 'square', 'triangle', 'diamond', 'down', 'cross'];
 
+const NARROW = 640; // a screen on which a wide panel would be too small to read
 const HEIGHT = 300, LEFT = 58, RIGHT = 12, TOP = 10, BOTTOM = 42;
 
 const colour = index => `var(--series-${index % SERIES})`;
@@ -51,19 +52,21 @@ function mark(shape, x, y, r, index) {
     }
 }
 
+const LOG_STEPS = [[1], [1, 3], [1, 2, 5]];
+
 /** Round numbers of a range: about five, or where it spans decades some of each. */
 function ticks(low, high, log) {
     const list = [];
-    if (log) {
-        const steps = Math.log10(high / low) > 2.2 ? [1] : [1, 2, 5];
+    for (const steps of log ? LOG_STEPS : []) { /* the coarsest that gives three */
+        list.length = 0;
         for (let decade = Math.floor(Math.log10(low)); decade <= Math.ceil(Math.log10(high)); decade++)
             for (const step of steps) {
                 const value = step * 10 ** decade;
                 if (value >= low * 0.999 && value <= high * 1.001) list.push(Number(value.toPrecision(3)));
             }
         if (list.length > 2) return list;
-        list.length = 0;
     }
+    list.length = 0;
     const raw = (high - low) / 5 || 1, size = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map(times => times * size).find(each => each >= raw * 0.999);
     for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) list.push(Number(value.toPrecision(6)));
@@ -120,7 +123,7 @@ export function panel(title, series, options) {
         box.append(h('p.note', null, 'Nothing is shown.'));
         return box;
     }
-    const width = options.width || 430;
+    const width = options.width && innerWidth >= NARROW ? options.width : 430;
     const some = limit => (limit === undefined ? [] : [limit]);
     const [x0, x1] = range([...all.map(p => p.x), ...some(options.limitX)], options.logX);
     const [y0, y1] = range([...all.flatMap(p => [p.low ?? p.y, p.high ?? p.y]).filter(y => y > 0 || !options.logY), ...some(options.limitY)], options.logY, options.zero);
@@ -157,8 +160,8 @@ function legend(series, off, redraw) {
 }
 
 /** A section whose panels are drawn anew when a series is switched off, an axis made linear, or `choices` chosen: [{name, title,
- *  options: [[value, text]]}]. `make(state)` gives [[title, series, options]]; `state` has `off` (a Set of names) and each choice. */
-export function figure({title, note, names, make, logX = true, logY = true, choices = []}) {
+ *  options: [[value, text]]}]. `shapes` names what the shapes of points mean, when not the series. `make(state)` gives [[title, series, options]]; `state` has `off` (a Set of names) and each choice. */
+export function figure({title, note, names, shapes = [], make, logX = true, logY = true, choices = []}) {
     const state = {off: new Set(), logX, logY};
     const panels = h('div.panels');
     const draw = () => panels.replaceChildren(...make(state).map(([name, series, options]) =>
@@ -169,5 +172,6 @@ export function figure({title, note, names, make, logX = true, logY = true, choi
     for (const choice of choices) state[choice.name] = choice.options[0][0];
     draw();
     return h('section.pane', null, h('h2', null, title), note ? h('p.note', null, note) : null,
-        h('div.switches', null, legend(names, state.off, draw), axis('logX', 'logarithmic x'), axis('logY', 'logarithmic y'), choices.map(chooser)), panels);
+        h('div.switches', null, legend(names, state.off, draw), axis('logX', 'logarithmic x'), axis('logY', 'logarithmic y'), choices.map(chooser)),
+        shapes.length > 1 && h('p.shapes', null, shapes.map((name, i) => h('span', null, svg('svg', {viewBox: '0 0 14 14', 'aria-hidden': 'true'}, mark(SHAPES[i % SHAPES.length], 7, 7, 4, NEUTRAL)), name))), panels);
 }

@@ -29,23 +29,23 @@ class Times {
         this.choices = report.variants.length < 2 ? [] : [{name: 'variant', title: 'precision', options: [['', 'plain'], ...report.variants.map(one => [one, one])]}];
     }
 
-    plain(model) {
-        const own = this.cells.filter(c => c.model === model);
-        return own.some(c => c.variant === 'fp32') ? 'fp32' : own[0]?.variant;
+    /** The plainest variant that the model was measured in at a place: the report has them in that order. */
+    plain(model, place) {
+        return this.report.variants.find(one => this.cells.some(c => c.model === model && c.place === place && c.variant === one));
     }
 
     series(place, variant, point) {
         return this.names.map(model => ({...model, points: this.cells
-            .filter(c => c.model === model.name && c.place === place && c.variant === (variant || this.plain(model.name)))
+            .filter(c => c.model === model.name && c.place === place && c.variant === (variant || this.plain(model.name, place)))
             .map(point).filter(Boolean).sort((a, b) => a.x - b.x)})).filter(one => one.points.length);
     }
 
     each(variant, point, y) {
-        return this.report.places.map(place => [place, this.series(place, variant, point), {x: tokens, y}]);
+        return this.report.places.map(place => [place, this.series(place, variant, point), {x: tokens, y}]).filter(([, series]) => series.length);
     }
 
     base(c, variant) {
-        const {baseline} = this.report, wanted = variant || this.plain(baseline);
+        const {baseline} = this.report, wanted = variant || this.plain(baseline, c.place);
         return this.cells.find(b => b.model === baseline && b.place === c.place && b.batch === c.batch && b.length === c.length && b.variant === wanted);
     }
 }
@@ -70,7 +70,7 @@ function latencyFigures(report) {
         list.push(figure({title: 'Speed-up', note: `Times as fast as ${report.baseline}, at the same input.`, names, choices,
             make: state => times.each(state.variant, speedPoint(times, state.variant), 'times as fast')}));
     if (report.models.length > 1 || report.places.length > 1)
-        list.push(figure({title: 'All against all', note: 'Colour and dashes: the model; shape: the target.', names, choices,
+        list.push(figure({title: 'All against all', note: 'Colour and dashes: the model; shape: the target.', names, choices, shapes: report.places,
             make: state => [['every model on every target', report.places.flatMap((place, i) => times.series(place, state.variant, timePoint).map(one => ({...one, shape: i}))), {x: tokens, y: milliseconds, width: 900}]]}));
     return list;
 }
@@ -122,7 +122,8 @@ export function pareto(report, metric, off = new Set(), chosen = () => false) {
 function paretoFigure(report) {
     const some = rivals(report)[0];
     return some ? [figure({title: 'Accuracy against latency', note: `Batch ${some.batch} of ${some.length || 'real'} tokens. Nothing is both faster and more accurate than the dashed front.`,
-        names: all(report.models.map(model => model.name), rivals(report).map(c => c.model)).map((name, index) => ({name, index})), logY: false, choices: [{name: 'metric', title: 'latency', options: Object.entries(metrics).filter(([key]) => key !== 'p50_ms')}],
+        names: all(report.models.map(model => model.name), rivals(report).map(c => c.model)).map((name, index) => ({name, index})), logY: false,
+        shapes: all(report.places, rivals(report).map(c => c.place)), choices: [{name: 'metric', title: 'latency', options: Object.entries(metrics).filter(([key]) => key !== 'p50_ms')}],
         make: state => [['', pareto(report, state.metric, state.off), {x: `${metrics[state.metric]} latency (ms)`, y: 'accuracy (%)', width: 900}]]})] : [];
 }
 

@@ -60,7 +60,8 @@ static void widen(double span[2], double low, double high)
 
 void berth_figure_log_tics(struct berth_buffer *s, const char *axis, double low, double high)
 {
-    static const double steps[] = {1, 2, 5};
+    static const double steps[2][9] = {{1, 2, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}};
+    bool narrow = high / low < 4;
     if (!(low > 0 && high / low < 80)) {
         berth_buffer_format(s, "set %stics autofreq\n", axis); /* of the panel before it there may be others */
         return;
@@ -68,9 +69,11 @@ void berth_figure_log_tics(struct berth_buffer *s, const char *axis, double low,
     berth_buffer_format(s, "set %stics (", axis);
     size_t n = 0;
     for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10)
-        for (int i = 0; i < 3; i++)
-            if (decade * steps[i] >= low && decade * steps[i] <= high)
-                berth_buffer_format(s, "%s'%g' %g", n++ ? ", " : "", decade * steps[i], decade * steps[i]);
+        for (int i = 0; i < (narrow ? 9 : 3); i++) {
+            double at = decade * steps[narrow][i];
+            if (at >= low && at <= high)
+                berth_buffer_format(s, "%s'%g' %g", n++ ? ", " : "", at, at);
+        }
     berth_buffer_text(s, ")\n");
 }
 
