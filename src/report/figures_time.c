@@ -62,8 +62,10 @@ static void widen(double span[2], double low, double high)
 static void set_log_tics(struct berth_buffer *s, const char *axis, double low, double high)
 {
     static const double steps[] = {1, 2, 5};
-    if (!(low > 0 && high / low < 80))
+    if (!(low > 0 && high / low < 80)) {
+        berth_buffer_format(s, "set %stics autofreq\n", axis); /* of the panel before it there may be others */
         return;
+    }
     berth_buffer_format(s, "set %stics (", axis);
     size_t n = 0;
     for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10)
@@ -146,7 +148,8 @@ static bool draw_panels(const struct berth_drawing *d, struct berth_buffer *s, i
         for (size_t m = 0, n = 0; m < d->models; m++) {
             if (!has[m])
                 continue;
-            berth_buffer_format(s, "%s$d%zu using 1:2:3:4 with yerrorlines ls %zu ps 0.8 title ", n++ ? ", " : "", m, m + 1);
+            berth_buffer_format(s, "%s$d%zu using 1:2:3:4 with yerrorbars ls %zu dt 1 lw 1 ps 0, $d%zu using 1:2 with linespoints ls %zu ps 0.8 title ",
+                                n++ ? ", " : "", m, m + 1, m, m + 1);
             berth_figure_quote(s, d->model[m]);
         }
         berth_buffer_text(s, "\n");

@@ -71,7 +71,8 @@ struct berth_call {
     bool batched;               /* for the metrics: the client sent a list; default false */
     enum berth_pooling pooling; /* EMBED; default mean */
     bool normalize;             /* EMBED: vectors of length 1; default false */
-    uint64_t timeout_ns;        /* may wait so long; 0 and more than the server's: the server's */
+    uint64_t timeout_ns;        /* may have to wait so long; 0 and more than the server's: the server's */
+    uint64_t limit_ns;          /* is not computed when it has waited longer; set with the call's entry */
 
     /* Texts, and after the call their results. */
     size_t count;

@@ -15,6 +15,7 @@
 enum {
     BATCH_TOKENS = 1024, /* default */
     BATCH_TEXTS = 1024,  /* at most */
+    BATCH_NS = 100000000, /* default: what arrives meanwhile waits so long */
 };
 
 struct berth_instance {
@@ -238,6 +239,7 @@ enum berth_status berth_deployment_new(struct berth_entry *entry, struct berth_w
     queue->max_tokens = berth_max(options->max_batch_tokens ? options->max_batch_tokens : BATCH_TOKENS,
                                   deployment->info->max_length);
     queue->max_texts = berth_min(queue->max_tokens, BATCH_TEXTS);
+    queue->batch_ns = options->max_batch_tokens ? 0 : BATCH_NS;
     queue->max_delay_ns = options->max_delay_ns;
     deployment->instance = berth_calloc(options->instances, sizeof *deployment->instance);
     if (!deployment->instance) {

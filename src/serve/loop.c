@@ -112,6 +112,8 @@ static void wait_for_events(struct berth_loop *loop, int epoll_fd)
     int timeout = -1;
     if (MHD_get_timeout(loop->daemon, &limit) == MHD_YES)
         timeout = (int)berth_min((size_t)limit, 1000);
+    if (timeout == 0) /* the next round asks anyway */
+        return;
     struct pollfd ready[2] = {{.fd = epoll_fd, .events = POLLIN}, {.fd = loop->wake_fd, .events = POLLIN}};
     if (poll(ready, 2, timeout) > 0 && ready[1].revents) {
         uint64_t count;

@@ -10,6 +10,9 @@
 /* Calls looked at for one batch: bounds the time under the lock. */
 enum { LOOKED_AT = 1024 };
 
+/* Tokens in a batch from which on larger ones are hardly faster, a token: no bound of time asks for fewer. */
+enum { EFFICIENT_TOKENS = 256 };
+
 static bool same_work(const struct berth_call *a, const struct berth_call *b)
 {
     return a->kind == b->kind && (a->kind != BERTH_CALL_EMBED || a->pooling == b->pooling);
@@ -47,10 +50,17 @@ void berth_queue_clear_seat(struct berth_seat *seat)
 
 /* --- in ------------------------------------------------------------------------------------------- */
 
-/* Nanoseconds until a call that enters now would begin, by what was computed of late. */
-static uint64_t estimate_wait(const struct berth_queue *queue)
+/* Nanoseconds until a call that enters now would begin, by what was computed of late: until the first seat is
+ * done, and what waits. */
+static uint64_t estimate_wait(const struct berth_queue *queue, uint64_t now)
 {
-    return (uint64_t)((double)queue->tokens * queue->ns_per_token / (double)berth_max(queue->seat_count, 1));
+    uint64_t first = UINT64_MAX;
+    for (const struct berth_seat *seat = queue->seats; seat; seat = seat->next) {
+        bool busy = (!seat->idle || seat->claimed) && seat->busy_until > now;
+        first = berth_min(first, busy ? seat->busy_until - now : 0);
+    }
+    double waiting = (double)queue->tokens * queue->ns_per_token / (double)berth_max(queue->seat_count, 1);
+    return (queue->seats ? first : 0) + (uint64_t)waiting;
 }
 
 bool berth_queue_push(struct berth_queue *queue, struct berth_call *call, unsigned *refused,
@@ -64,7 +74,7 @@ bool berth_queue_push(struct berth_queue *queue, struct berth_call *call, unsign
         call->unfinished += call->items[i].status == BERTH_OK;
     call->submitted_ns = berth_clock_ns();
     pthread_mutex_lock(&queue->lock);
-    *wait_ns = estimate_wait(queue);
+    *wait_ns = estimate_wait(queue, call->submitted_ns);
     *refused = queue->closed ? 503 : *wait_ns > call->timeout_ns ? 429 : 0;
     if (!*refused) {
         *queue->end = call;
@@ -130,7 +140,7 @@ static void drop_rest(struct berth_queue *queue, struct berth_call *call)
 static bool bury(struct berth_queue *queue, struct berth_call **place, uint64_t now, struct berth_call **dead)
 {
     struct berth_call *call = *place;
-    if (!call->failed && !berth_request_ended(call->request, now - call->submitted_ns, call->timeout_ns))
+    if (!call->failed && !berth_request_ended(call->request, now - call->submitted_ns, call->limit_ns))
         return false;
     call->failed = true;
     drop_rest(queue, call);
@@ -151,6 +161,16 @@ static size_t next_text(const struct berth_call *call)
     return i;
 }
 
+/* Tokens of a batch at most. A single text may be longer: it fits into max_tokens. */
+static size_t batch_limit(const struct berth_queue *queue)
+{
+    if (!queue->batch_ns || queue->ns_per_token <= 0)
+        return queue->max_tokens;
+    double tokens = (double)queue->batch_ns / queue->ns_per_token;
+    return tokens >= (double)queue->max_tokens ? queue->max_tokens
+                                               : berth_min(berth_max((size_t)tokens, EFFICIENT_TOKENS), queue->max_tokens);
+}
+
 /* Takes texts of a call, in their order, while they fit and the call has less than `share` tokens in the
  * batch. True when none is left. */
 static bool take_texts(struct berth_queue *queue, struct berth_call *call, struct berth_batch *batch,
@@ -159,8 +179,8 @@ static bool take_texts(struct berth_queue *queue, struct berth_call *call, struc
     size_t i, had = 0;
     for (; (i = next_text(call)) < call->count; call->taken = i + 1) {
         const struct berth_call_item *item = &call->items[i];
-        if (batch->texts == queue->max_texts || item->size > queue->max_tokens - batch->tokens ||
-            had >= share)
+        bool fits = batch->texts == 0 || batch->tokens + item->size <= batch->limit;
+        if (batch->texts == queue->max_texts || !fits || had >= share)
             return false;
         batch->text[batch->texts] = (struct berth_batch_text){call, i};
         batch->sequence[batch->texts++] =
@@ -184,7 +204,7 @@ static void gather(struct berth_queue *queue, struct berth_batch *batch, size_t 
 {
     const struct berth_call *head = batch->texts > 0 ? batch->text[0].call : NULL;
     struct berth_call **place = &queue->first;
-    for (size_t looked = 0; *place && looked < LOOKED_AT && batch->tokens < queue->max_tokens; looked++) {
+    for (size_t looked = 0; *place && looked < LOOKED_AT && batch->tokens < batch->limit; looked++) {
         struct berth_call *call = *place;
         if (bury(queue, place, now, dead))
             continue;
@@ -200,13 +220,16 @@ static void gather(struct berth_queue *queue, struct berth_batch *batch, size_t 
     }
 }
 
-static void form(struct berth_queue *queue, struct berth_batch *batch, struct berth_call **dead)
+static void form(struct berth_queue *queue, struct berth_seat *seat, struct berth_batch *batch,
+                 struct berth_call **dead)
 {
     uint64_t now = berth_clock_ns();
     batch->texts = batch->tokens = batch->longest = 0;
-    gather(queue, batch, berth_max(queue->max_tokens / 2, 1), now, dead);
-    if (queue->first && batch->tokens < queue->max_tokens)
+    batch->limit = batch_limit(queue);
+    gather(queue, batch, berth_max(batch->limit / 2, 1), now, dead);
+    if (queue->first && batch->tokens < batch->limit)
         gather(queue, batch, SIZE_MAX, now, dead); /* nobody else wants the rest */
+    seat->busy_until = now + (uint64_t)((double)batch->tokens * queue->ns_per_token);
 }
 
 /* --- out ------------------------------------------------------------------------------------------ */
@@ -231,7 +254,7 @@ static void wait_for_work(struct berth_queue *queue, struct berth_seat *seat)
             continue;
         }
         seat->idle = false;
-        if (!queue->first || rested || queue->closed || queue->tokens >= queue->max_tokens)
+        if (!queue->first || rested || queue->closed || queue->tokens >= batch_limit(queue))
             return;
         uint64_t due = queue->first->submitted_ns + queue->max_delay_ns;
         if (berth_clock_ns() >= due)
@@ -247,7 +270,7 @@ bool berth_queue_take(struct berth_queue *queue, struct berth_seat *seat, struct
     pthread_mutex_lock(&queue->lock);
     wait_for_work(queue, seat);
     bool more = queue->first != NULL;
-    form(queue, batch, dead);
+    form(queue, seat, batch, dead);
     kick(queue); /* what is left is another seat's */
     pthread_mutex_unlock(&queue->lock);
     return more;
@@ -266,7 +289,7 @@ struct berth_seat *berth_queue_claim(struct berth_queue *queue, uint64_t limit_n
         seat = seat->next;
     if (seat) {
         seat->claimed = true;
-        form(queue, batch_of(seat), dead);
+        form(queue, seat, batch_of(seat), dead);
     }
     pthread_mutex_unlock(&queue->lock);
     return seat;

@@ -23,6 +23,7 @@ struct berth_batch {
     struct berth_batch_text *text;
     struct berth_sequence *sequence;
     size_t texts, tokens, longest;
+    size_t limit; /* tokens at most; one text alone may have more */
     enum berth_call_kind kind;
     enum berth_pooling pooling;
 };
@@ -32,11 +33,13 @@ struct berth_seat {
     pthread_cond_t wake;
     bool idle;    /* its thread sleeps */
     bool claimed; /* the event loop computes in its place */
+    uint64_t busy_until; /* ns: when its last batch is likely computed */
     struct berth_seat *next;
 };
 
 struct berth_queue {
     size_t max_tokens, max_texts; /* of a batch */
+    uint64_t batch_ns; /* a batch ends growing when it is likely to take so long; 0: no matter how long */
     uint64_t max_delay_ns;
     pthread_mutex_t lock;
     struct berth_seat *seats;
@@ -53,8 +56,9 @@ void berth_queue_add_seat(struct berth_queue *queue, struct berth_seat *seat);
 void berth_queue_clear_seat(struct berth_seat *seat);
 
 /* Appends a call with at least one text to compute. False, with the status to answer in *refused: 503 when
- * the queue is closed, 429 when what waits before it takes longer than the call may wait; *wait_ns is how
- * long that is. Starts nothing: see kick. */
+ * the queue is closed, 429 when what waits or is computed before it takes longer than its timeout_ns; *wait_ns
+ * is how long that is. One that has entered is only refused later when it waited longer than its limit_ns. Starts
+ * nothing: see kick. */
 bool berth_queue_push(struct berth_queue *queue, struct berth_call *call, unsigned *refused,
                       uint64_t *wait_ns);
 

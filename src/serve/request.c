@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -192,6 +193,15 @@ static void end(struct berth_request *request, bool sent)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* Whether the client's system has refused what was sent: the client had closed the connection. One that had closed its
+ * own side only has its answer. */
+static bool was_refused_by_peer(int socket)
+{
+    int fault = 0;
+    socklen_t size = sizeof fault;
+    return getsockopt(socket, SOL_SOCKET, SO_ERROR, &fault, &size) == 0 && fault != 0;
+}
+
 void berth_request_on_end(void *context, struct MHD_Connection *connection, void **slot,
                           enum MHD_RequestTerminationCode why)
 {
@@ -207,7 +217,8 @@ void berth_request_on_end(void *context, struct MHD_Connection *connection, void
         atomic_store(&request->orphan, true);
         return;
     }
-    end(request, why == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->reply.status);
+    end(request, why == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->reply.status &&
+                     !was_refused_by_peer(request->socket));
 }
 
 /* --- receiving ------------------------------------------------------------------------------------ */
@@ -365,7 +376,10 @@ static bool push_call(struct berth_request *request)
     struct berth_call *call = &request->call;
     uint64_t own = call->timeout_ns ? call->timeout_ns : UINT64_MAX, wait;
     unsigned refused;
-    call->timeout_ns = berth_min(own, request->server->max_queue_ns);
+    const struct berth_server *server = request->server;
+    call->timeout_ns = berth_min(own, server->max_queue_ns);
+    /* an estimate that was a little low must not cost those their answer who have waited for it */
+    call->limit_ns = berth_min(own, berth_min(2 * server->max_queue_ns, server->timeout_ns));
     if (berth_queue_push(&request->deployment->queue, call, &refused, &wait))
         return true;
     if (refused == 429)

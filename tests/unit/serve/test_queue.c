@@ -54,7 +54,7 @@ static void push(size_t i, enum berth_call_kind kind, enum berth_pooling pooling
     requests[i].server = &server;
     requests[i].socket = -1;
     *call = (struct berth_call){.request = &requests[i], .kind = kind, .pooling = pooling, .items = items[i], .count = count,
-                                .ids = ids, .type_ids = types, .tokens = count * size, .timeout_ns = UINT64_MAX};
+                                .ids = ids, .type_ids = types, .tokens = count * size, .timeout_ns = UINT64_MAX, .limit_ns = UINT64_MAX};
     for (size_t k = 0; k < count; k++)
         items[i][k] = (struct berth_call_item){.size = size};
     assert_true(berth_queue_push(&queue, call, &refused, &wait));
@@ -131,6 +131,43 @@ static void what_ends_in_the_queue_costs_nothing(void **state)
     berth_reply_clear(&requests[0].reply);
 }
 
+static void a_bound_of_time_ends_a_batch_early(void **state)
+{
+    (void)state;
+    queue.max_tokens = 1000;
+    queue.ns_per_token = 10;
+    queue.batch_ns = 3000; /* 300 tokens */
+    for (size_t i = 0; i < CALLS; i++)
+        push(i, BERTH_CALL_CLASSIFY, BERTH_POOLING_MEAN, 1, 140);
+    take("01");
+    queue.batch_ns = 1000; /* 100 tokens are too few to be worth it: 256 are taken */
+    queue.ns_per_token = 10;
+    take("2");
+    queue.batch_ns = 0;
+    take("3");
+    push(0, BERTH_CALL_CLASSIFY, BERTH_POOLING_MEAN, 1, 700); /* one text is never too long */
+    queue.batch_ns = 1;
+    queue.ns_per_token = 10;
+    take("0");
+}
+
+static void the_batch_under_way_is_waited_for(void **state)
+{
+    (void)state;
+    struct berth_call *dead, late = {.timeout_ns = 1000000000u, .request = &requests[1], .items = items[1], .count = 1, .tokens = 1};
+    unsigned refused;
+    uint64_t wait;
+    queue.ns_per_token = 1e9; /* a second each */
+    push(0, BERTH_CALL_CLASSIFY, BERTH_POOLING_MEAN, 1, 3);
+    assert_true(berth_queue_take(&queue, &seat, &batch, &dead));
+    assert_false(berth_queue_push(&queue, &late, &refused, &wait)); /* three, less the time this took */
+    assert_int_equal(refused, 429);
+    assert_true(wait > 1000000000u && wait <= 3000000000u);
+    seat.idle = true; /* it is done */
+    assert_true(berth_queue_push(&queue, &late, &refused, &wait));
+    assert_int_equal(wait, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +175,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_call_leaves_half_of_a_batch_to_others, begin, end),
         cmocka_unit_test_setup_teardown(a_long_text_is_passed_once_and_heads_the_next_batch, begin, end),
         cmocka_unit_test_setup_teardown(what_ends_in_the_queue_costs_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_bound_of_time_ends_a_batch_early, begin, end),
+        cmocka_unit_test_setup_teardown(the_batch_under_way_is_waited_for, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
