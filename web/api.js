@@ -2,16 +2,25 @@
 // own request went well.
 
 async function ask(path, body) {
-    const options = body === undefined ? {} : {
-        method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)};
+    const options =
+        body === undefined
+            ? {}
+            : {
+                  method: 'POST',
+                  headers: {'Content-Type': 'application/json'},
+                  body: JSON.stringify(body),
+              };
     const response = await fetch(path, options);
-    const answer = await response.json().catch(() => ({error: `${path}: the answer is no JSON (HTTP ${response.status})`}));
+    const answer = await response
+        .json()
+        .catch(() => ({error: `${path}: the answer is no JSON (HTTP ${response.status})`}));
     if (!response.ok) throw new Error(answer.error || `${path}: HTTP ${response.status}`);
     return answer;
 }
 
 export const deployments = () => ask('api/deployments');
-export const sentences = (offset, limit) => ask(offset ? `api/sentences?offset=${offset}&limit=${limit}` : `api/sentences?limit=${limit}`);
+export const sentences = (offset, limit) =>
+    ask(offset ? `api/sentences?offset=${offset}&limit=${limit}` : `api/sentences?limit=${limit}`);
 export const log = after => ask(`api/log?after=${after}`);
 export const record = trials => ask('api/log', {trials});
 export const report = () => ask('api/report');

@@ -54,7 +54,12 @@ async function begin() {
     readAddress();
     theme();
     const [served, first] = await Promise.all([api.deployments(), api.sentences(0, FIRST)]);
-    Object.assign(store, {deployments: served.deployments, results: served.results, data: {...first, sentences: undefined}, sentences: first.sentences});
+    Object.assign(store, {
+        deployments: served.deployments,
+        results: served.results,
+        data: {...first, sentences: undefined},
+        sentences: first.sentences,
+    });
     machine(served);
     cards.start();
     sentences.start(index => trying.pickSentence(index));
@@ -64,7 +69,9 @@ async function begin() {
     statistics.start();
     log.start();
     on('choice', theme);
-    byId('theme').addEventListener('click', () => choose({theme: themes[(themes.indexOf(choice.theme) + 1) % themes.length]}));
+    byId('theme').addEventListener('click', () =>
+        choose({theme: themes[(themes.indexOf(choice.theme) + 1) % themes.length]}),
+    );
     for (const link of document.querySelectorAll('[data-view]'))
         link.addEventListener('click', event => {
             if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -72,7 +79,15 @@ async function begin() {
             choose({view: link.dataset.view}, true);
             view();
         });
-    window.addEventListener('popstate', () => { readAddress(); theme(); view(); sentences.renderFilters(); changed('data'); trying.restore(); changed('choice'); });
+    window.addEventListener('popstate', () => {
+        readAddress();
+        theme();
+        view();
+        sentences.renderFilters();
+        changed('data');
+        trying.restore();
+        changed('choice');
+    });
     view();
     document.documentElement.dataset.ready = 'true';
     performance.mark('berth-ready');

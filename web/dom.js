@@ -22,7 +22,8 @@ function set(element, attributes) {
     for (const [name, value] of Object.entries(attributes || {})) {
         if (value === null || value === undefined || value === false) continue;
         if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-        else if (name === 'style') for (const [key, item] of Object.entries(value)) element.style.setProperty(key, item);
+        else if (name === 'style')
+            for (const [key, item] of Object.entries(value)) element.style.setProperty(key, item);
         else element.setAttribute(name, value === true ? '' : value);
     }
 }
@@ -42,7 +43,10 @@ export function throttled(work, pause = 0) {
     return () => {
         if (waiting) return;
         waiting = true;
-        const run = () => { waiting = false; work(); };
+        const run = () => {
+            waiting = false;
+            work();
+        };
         if (pause) setTimeout(run, pause);
         else requestAnimationFrame(run);
     };
@@ -54,7 +58,9 @@ export function toast(message) {
     box.textContent = message;
     box.hidden = false;
     clearTimeout(toastTimer);
-    toastTimer = setTimeout(() => { box.hidden = true; }, 8000);
+    toastTimer = setTimeout(() => {
+        box.hidden = true;
+    }, 8000);
 }
 
 /** Offers a file for download that was made here. */

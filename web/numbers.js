@@ -18,8 +18,12 @@ function digits(x) {
 export function percent(p, places = 2) {
     if (p === null || p === undefined || Number.isNaN(p)) return '–';
     let text = (p * 100).toFixed(places);
-    for (let more = places; (p < 1 && Number(text) >= 100) || (p > 0 && Number(text) === 0); text = (p * 100).toFixed(more))
-        if (++more > 12) return p < 0.5 ? "< 1e-12 %" : "> 99.999999999 %";
+    for (
+        let more = places;
+        (p < 1 && Number(text) >= 100) || (p > 0 && Number(text) === 0);
+        text = (p * 100).toFixed(more)
+    )
+        if (++more > 12) return p < 0.5 ? '< 1e-12 %' : '> 99.999999999 %';
     return `${text} %`;
 }
 
@@ -33,7 +37,13 @@ export function count(n) {
 }
 
 export function size(n) {
-    return n >= 1e9 ? `${(n / 1e9).toFixed(1)} G` : n >= 1e6 ? `${(n / 1e6).toFixed(1)} M` : n >= 1e3 ? `${(n / 1e3).toFixed(0)} k` : `${n}`;
+    return n >= 1e9
+        ? `${(n / 1e9).toFixed(1)} G`
+        : n >= 1e6
+          ? `${(n / 1e6).toFixed(1)} M`
+          : n >= 1e3
+            ? `${(n / 1e3).toFixed(0)} k`
+            : `${n}`;
 }
 
 export function words(text) {
@@ -47,14 +57,21 @@ export function quantile(sorted, p) {
     return sorted[Math.max(0, Math.ceil(p * n - 1e-9) - 1)];
 }
 
-export const median = values => quantile([...values].sort((a, b) => a - b), 0.5);
+export const median = values =>
+    quantile(
+        [...values].sort((a, b) => a - b),
+        0.5,
+    );
 export const mean = values => values.reduce((sum, x) => sum + x, 0) / values.length;
 
 /** Wilson's 95 % interval of k successes in n. */
 export function wilson(k, n) {
     if (!n) return [NaN, NaN];
-    const z = 1.959964, p = k / n, d = 1 + z * z / n;
-    const middle = (p + z * z / (2 * n)) / d, half = z / d * Math.sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    const z = 1.959964,
+        p = k / n,
+        d = 1 + (z * z) / n;
+    const middle = (p + (z * z) / (2 * n)) / d,
+        half = (z / d) * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
     return [Math.max(0, middle - half), Math.min(1, middle + half)];
 }
 

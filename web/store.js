@@ -3,15 +3,15 @@
 
 /** Everything the views share. `trials` are newest last; `latest` finds a text's newest trial. */
 export const store = {
-    deployments: [],  // as /api/deployments has them
+    deployments: [], // as /api/deployments has them
     data: {name: '', count: 0, labels: [], truncated: false},
     results: {},
-    sentences: [],    // {text, pair, label}
+    sentences: [], // {text, pair, label}
     trials: [],
     latest: new Map(),
-    ids: new Set(),   // of those trials
-    seen: 0,          // the log is known up to here (its "next")
-    current: null,    // the trial that the cards show
+    ids: new Set(), // of those trials
+    seen: 0, // the log is known up to here (its "next")
+    current: null, // the trial that the cards show
     opened: Date.now(),
 };
 
@@ -51,7 +51,8 @@ export const colour = name => `var(--series-${store.deployments.findIndex(item =
 /* ---- truth ---- */
 
 const plain = label => String(label).trim().toLowerCase();
-const index = label => (/^\d+$/.test(label) ? Number(label) : /^\d+\.0+$/.test(label) ? Number.parseInt(label, 10) : -1);
+const index = label =>
+    /^\d+$/.test(label) ? Number(label) : /^\d+\.0+$/.test(label) ? Number.parseInt(label, 10) : -1;
 
 /** The name of a label as the data's task has it: "1" is "positive" where the task says so. */
 export function labelName(label) {
@@ -61,7 +62,16 @@ export function labelName(label) {
 
 /** Whether a deployment's answer is the truth: by name where the deployment has that name, else by place. Null: nobody can tell. */
 export function isRight(answer, truth, task = store.data.labels) {
-    if (!answer || answer.error || truth === null || truth === undefined || truth === '' || answer.label === null || answer.label === undefined) return null;
+    if (
+        !answer ||
+        answer.error ||
+        truth === null ||
+        truth === undefined ||
+        truth === '' ||
+        answer.label === null ||
+        answer.label === undefined
+    )
+        return null;
     const names = (deployment(answer.deployment)?.labels || []).map(plain);
     const name = plain(task[index(truth)] ?? truth);
     if (plain(answer.label) === name) return true;
@@ -75,16 +85,31 @@ export function disagree(trial) {
     const answers = Object.values(trial.answers).filter(answer => !answer.error && answer.label);
     const names = new Set(answers.map(answer => plain(answer.label)));
     if (names.size < 2) return false;
-    if (answers.some(answer => /^label_\d+$/i.test(answer.label))) return new Set(answers.map(answer => answer.label_id)).size > 1;
+    if (answers.some(answer => /^label_\d+$/i.test(answer.label)))
+        return new Set(answers.map(answer => answer.label_id)).size > 1;
     return true;
 }
 
 /** What a deployment took for a text: its own compute, or for a server that does not tell, the whole round trip. */
-export const latency = answer => (answer && !answer.error ? answer.compute_us ?? answer.total_us ?? null : null);
+export const latency = answer => (answer && !answer.error ? (answer.compute_us ?? answer.total_us ?? null) : null);
 
 /* ---- the address ---- */
 
-const defaults = {view: 'compare', s: '', text: '', pair: '', q: '', label: '', length: '', show: '', base: '', runs: '1', theme: '', sort: '', scope: 'all'};
+const defaults = {
+    view: 'compare',
+    s: '',
+    text: '',
+    pair: '',
+    q: '',
+    label: '',
+    length: '',
+    show: '',
+    base: '',
+    runs: '1',
+    theme: '',
+    sort: '',
+    scope: 'all',
+};
 export const choice = {...defaults};
 
 export function readAddress() {
@@ -98,7 +123,8 @@ let writing;
 export function choose(values, step = false) {
     Object.assign(choice, values);
     const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(choice)) if (value !== defaults[name] && String(value).length <= 2000) query.set(name, value);
+    for (const [name, value] of Object.entries(choice))
+        if (value !== defaults[name] && String(value).length <= 2000) query.set(name, value);
     const address = query.size ? `?${query}` : location.pathname;
     clearTimeout(writing);
     if (step) history.pushState(null, '', address);

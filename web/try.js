@@ -1,7 +1,20 @@
 // try.js: one text through every deployment: from the list, or typed. One deployment of this server after the other, so that none
 // is measured while another computes; those of other servers together, when these are done.
 import {h, byId, toast} from './dom.js';
-import {store, choice, choose, on, changed, addTrials, deployment, keyOf, latency, labelName, disagree, isRight} from './store.js';
+import {
+    store,
+    choice,
+    choose,
+    on,
+    changed,
+    addTrials,
+    deployment,
+    keyOf,
+    latency,
+    labelName,
+    disagree,
+    isRight,
+} from './store.js';
 import {options} from './sentences.js';
 import {median} from './numbers.js';
 import * as api from './api.js';
@@ -37,16 +50,33 @@ export async function runTrial(item, runs, each = () => true) {
         trial.answers[entry.name] = answer;
         return each(answer, trial) !== false;
     };
-    for (const entry of store.deployments.filter(other => other.kind !== 'remote')) if (!await one(entry)) return null;
+    for (const entry of store.deployments.filter(other => other.kind !== 'remote'))
+        if (!(await one(entry))) return null;
     const rest = await Promise.all(store.deployments.filter(entry => entry.kind === 'remote').map(one));
     return rest.every(Boolean) ? trial : null;
 }
 
 /** A trial as the log has it: every run of every deployment by itself, labels by name. */
 function toLog(trial) {
-    const one = a => (a.error ? {deployment: a.deployment, error: a.error} : {deployment: a.deployment, label: a.label, score: a.score, tokens: a.tokens,
-        queue_us: a.queue_us, compute_us: a.compute_us, total_us: a.total_us});
-    return {time: trial.time, text: trial.text, pair: trial.pair, truth: labelName(trial.truth), answers: Object.values(trial.answers).flatMap(a => a.samples.map(one))};
+    const one = a =>
+        a.error
+            ? {deployment: a.deployment, error: a.error}
+            : {
+                  deployment: a.deployment,
+                  label: a.label,
+                  score: a.score,
+                  tokens: a.tokens,
+                  queue_us: a.queue_us,
+                  compute_us: a.compute_us,
+                  total_us: a.total_us,
+              };
+    return {
+        time: trial.time,
+        text: trial.text,
+        pair: trial.pair,
+        truth: labelName(trial.truth),
+        answers: Object.values(trial.answers).flatMap(a => a.samples.map(one)),
+    };
 }
 
 function fromLog(kept) {
@@ -66,7 +96,9 @@ export async function keep(trials) {
     let ids = [];
     try {
         ids = (await api.record(trials.map(toLog))).ids;
-        trials.forEach((trial, i) => { trial.id = ids[i]; });
+        trials.forEach((trial, i) => {
+            trial.id = ids[i];
+        });
     } catch (fault) {
         toast(`Not kept in the log: ${fault.message}`);
     }
@@ -87,7 +119,8 @@ let generation = 0;
 let typing;
 
 export function current() {
-    const text = byId('text').value, pair = byId('pair').hidden ? '' : byId('pair').value;
+    const text = byId('text').value,
+        pair = byId('pair').hidden ? '' : byId('pair').value;
     return {text, pair: pair || null, label: byId('truth').value || null};
 }
 
@@ -128,7 +161,10 @@ export function pickSentence(i, step = true) {
     fill(item);
     choose({s: String(i), text: '', pair: ''}, step);
     run(false);
-    if (step && matchMedia('(max-width: 899px)').matches) byId('answers').scrollIntoView({behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth'});
+    if (step && matchMedia('(max-width: 899px)').matches)
+        byId('answers').scrollIntoView({
+            behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
+        });
 }
 
 function fill(item) {
@@ -140,7 +176,8 @@ function fill(item) {
 }
 
 function grow() {
-    for (const box of [byId('text'), byId('pair')]) box.rows = Math.max(2, Math.min(8, Math.ceil(Math.min(box.value.length, 1000) / 70)));
+    for (const box of [byId('text'), byId('pair')])
+        box.rows = Math.max(2, Math.min(8, Math.ceil(Math.min(box.value.length, 1000) / 70)));
 }
 
 function showPair(visible) {
@@ -162,13 +199,20 @@ function typed() {
 function verdict() {
     const trial = store.current;
     const box = byId('verdict');
-    if (!trial) { box.textContent = 'Pick a sentence on the left, or type one.'; return; }
+    if (!trial) {
+        box.textContent = 'Pick a sentence on the left, or type one.';
+        return;
+    }
     if (trial.running) return;
-    const answers = Object.values(trial.answers), failed = answers.filter(answer => answer.error).length;
+    const answers = Object.values(trial.answers),
+        failed = answers.filter(answer => answer.error).length;
     const parts = [];
     if (answers.length - failed > 1) parts.push(disagree(trial) ? 'The answers differ.' : 'All give the same answer.');
     const rights = answers.map(answer => isRight(answer, trial.truth)).filter(right => right !== null);
-    if (rights.length) parts.push(`${rights.filter(Boolean).length} of ${rights.length} agree with the truth, ${labelName(trial.truth)}.`);
+    if (rights.length)
+        parts.push(
+            `${rights.filter(Boolean).length} of ${rights.length} agree with the truth, ${labelName(trial.truth)}.`,
+        );
     if (failed) parts.push(`${failed} did not answer.`);
     if (trial.preview) parts.push('A preview while you type: Enter logs it.');
     box.textContent = parts.join(' ');
@@ -180,12 +224,24 @@ export function renderControls() {
     const value = byId('truth').value;
     // Labels as the file writes them, so that a sentence's own label is one of the choices.
     const choices = used.length && used.length <= 50 ? used.sort() : known.map((_, i) => String(i));
-    options(byId('truth'), [['', 'unknown'], ...choices.map(label => [label, store.data.labels.length ? labelName(label) : known[label] ?? label])], value);
-    options(byId('baseline'), store.deployments.map(item => [item.name, item.name]), baseline());
+    options(
+        byId('truth'),
+        [
+            ['', 'unknown'],
+            ...choices.map(label => [label, store.data.labels.length ? labelName(label) : (known[label] ?? label)]),
+        ],
+        value,
+    );
+    options(
+        byId('baseline'),
+        store.deployments.map(item => [item.name, item.name]),
+        baseline(),
+    );
     byId('runs').value = choice.runs;
 }
 
-export const baseline = () => (store.deployments.some(item => item.name === choice.base) ? choice.base : store.deployments[0]?.name);
+export const baseline = () =>
+    store.deployments.some(item => item.name === choice.base) ? choice.base : store.deployments[0]?.name;
 
 /** What the address asks for, at the beginning and after Back. */
 export function restore() {
@@ -208,18 +264,33 @@ export function restore() {
 }
 
 export function start() {
-    const submit = event => { event?.preventDefault(); run(false); };
+    const submit = event => {
+        event?.preventDefault();
+        run(false);
+    };
     byId('try').addEventListener('submit', submit);
     for (const box of [byId('text'), byId('pair')]) {
         box.addEventListener('input', typed);
-        box.addEventListener('keydown', event => { if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event); });
+        box.addEventListener('keydown', event => {
+            if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
+        });
     }
-    byId('truth').addEventListener('change', () => { if (store.current) run(true); });
-    byId('runs').addEventListener('change', event => { choose({runs: event.target.value}); if (store.current) run(false); });
+    byId('truth').addEventListener('change', () => {
+        if (store.current) run(true);
+    });
+    byId('runs').addEventListener('change', event => {
+        choose({runs: event.target.value});
+        if (store.current) run(false);
+    });
     byId('baseline').addEventListener('change', event => choose({base: event.target.value}));
-    byId('pair-toggle').addEventListener('click', () => { showPair(byId('pair').hidden); typed(); });
+    byId('pair-toggle').addEventListener('click', () => {
+        showPair(byId('pair').hidden);
+        typed();
+    });
     on('data', renderControls);
     on('current', verdict);
-    on('choice', () => { byId('baseline').value = baseline() ?? ''; });
+    on('choice', () => {
+        byId('baseline').value = baseline() ?? '';
+    });
     if (store.deployments.some(item => item.pairs)) showPair(true);
 }

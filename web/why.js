@@ -11,18 +11,43 @@ function part(piece, most, label) {
     const strength = most > 0 ? Math.max(-1, Math.min(1, piece.influence / most)) : 0;
     const glued = piece.text.startsWith('##');
     const words = `${piece.influence >= 0 ? 'for' : 'against'} ${label}: ${piece.influence >= 0 ? '+' : '−'}${Math.abs(piece.influence).toFixed(3)}`;
-    return h(`span.piece${glued ? '.glued' : ''}${strength < 0 ? '.against' : ''}`, {
-        title: words, tabindex: 0, style: {'--strength': Math.abs(strength).toFixed(3)}},
-    glued ? piece.text.slice(2) : piece.text, h('span.only-read', null, ` (${words})`));
+    return h(
+        `span.piece${glued ? '.glued' : ''}${strength < 0 ? '.against' : ''}`,
+        {
+            title: words,
+            tabindex: 0,
+            style: {'--strength': Math.abs(strength).toFixed(3)},
+        },
+        glued ? piece.text.slice(2) : piece.text,
+        h('span.only-read', null, ` (${words})`),
+    );
 }
 
 function row(item, answer) {
     const most = answer.error ? 0 : Math.max(...answer.parts.map(piece => Math.abs(piece.influence)), 0);
     const label = answer.label ?? 'the value';
-    return h('div.why-row', {'data-testid': 'why-row', 'data-deployment': item.name, style: {'--own': colour(item.name)}},
-        h('h3', null, item.name, ' ', h('span.note', null, answer.error ? '' : `${label}; strongest ${most.toFixed(2)} in logits`)),
-        answer.error ? h('p.down', null, answer.error) :
-            h('p.pieces', {dir: 'auto'}, answer.parts.map((piece, i) => [i && !piece.text.startsWith('##') ? ' ' : null, piece.second ? h('span.divider', {'aria-label': 'second text'}, ' ⁄ ') : null, part(piece, most, label)])));
+    return h(
+        'div.why-row',
+        {'data-testid': 'why-row', 'data-deployment': item.name, style: {'--own': colour(item.name)}},
+        h(
+            'h3',
+            null,
+            item.name,
+            ' ',
+            h('span.note', null, answer.error ? '' : `${label}; strongest ${most.toFixed(2)} in logits`),
+        ),
+        answer.error
+            ? h('p.down', null, answer.error)
+            : h(
+                  'p.pieces',
+                  {dir: 'auto'},
+                  answer.parts.map((piece, i) => [
+                      i && !piece.text.startsWith('##') ? ' ' : null,
+                      piece.second ? h('span.divider', {'aria-label': 'second text'}, ' ⁄ ') : null,
+                      part(piece, most, label),
+                  ]),
+              ),
+    );
 }
 
 export async function explain() {
@@ -34,10 +59,23 @@ export async function explain() {
     panel.hidden = false;
     const rows = h('div.why-rows', null);
     panel.replaceChildren(
-        h('div.pane-head', null, h('h2', null, 'Why'), h('p.note', null, 'Each token is hidden in turn; the shade is how much the answer’s lead changes.'), h('span.spacer'),
-            h('button.quiet', {type: 'button', onclick: close}, 'Close')),
+        h(
+            'div.pane-head',
+            null,
+            h('h2', null, 'Why'),
+            h('p.note', null, 'Each token is hidden in turn; the shade is how much the answer’s lead changes.'),
+            h('span.spacer'),
+            h('button.quiet', {type: 'button', onclick: close}, 'Close'),
+        ),
         rows,
-        h('p.legend', null, h('span.piece', {style: {'--strength': 1}}, 'speaks for the answer'), ' ', h('span.piece.against', {style: {'--strength': 1}}, 'speaks against it')));
+        h(
+            'p.legend',
+            null,
+            h('span.piece', {style: {'--strength': 1}}, 'speaks for the answer'),
+            ' ',
+            h('span.piece.against', {style: {'--strength': 1}}, 'speaks against it'),
+        ),
+    );
     panel.scrollIntoView({block: 'nearest'});
     for (const item of store.deployments) {
         const answer = await api.why(item.name, trial.text, trial.pair);

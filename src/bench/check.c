@@ -98,7 +98,7 @@ enum berth_status berth_check_compare(const struct berth_logits *reference, cons
     if (!(*difference <= allowed))
         return berth_fail(err, BERTH_FORMAT,
                           "not timed, another model or a wrong one: its logits differ from fp32's by %.3g of their "
-                          "spread, %s may by %.2g",
-                          *difference, precision, allowed);
+                          "spread, where %s may by %.2g",
+                          *difference, strcmp(precision, "unknown") == 0 ? "any precision" : precision, allowed);
     return BERTH_OK;
 }

@@ -300,19 +300,31 @@ static const char *optimization_label(enum berth_optimization optimization, enum
                                                         : "optimized";
 }
 
-static enum berth_status add_optimization(struct berth_experiment *e, const char *word, struct berth_error *err)
+static const struct optimization_word *find_optimization(const char *word)
 {
     for (size_t i = 0; i < sizeof optimization_words / sizeof *optimization_words; i++) {
         const struct optimization_word *known = &optimization_words[i];
-        if (strcmp(word, known->word) != 0 && strcmp(word, known->other) != 0 &&
-            !(i == 2 && strcmp(word, "optimised") == 0))
-            continue;
-        e->engine[e->engines++] = (struct berth_engine_choice){BERTH_RUNTIME_ONNXRUNTIME, known->optimization,
-                                                               known->precision, known->word};
-        return BERTH_OK;
+        if (strcmp(word, known->word) == 0 || strcmp(word, known->other) == 0 ||
+            (i == 2 && strcmp(word, "optimised") == 0))
+            return known;
     }
-    return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                      "optimization '%s': one of plain, runtime, optimized, quantized", word);
+    return NULL;
+}
+
+bool berth_optimization_word(const char *word)
+{
+    return find_optimization(word) != NULL;
+}
+
+static enum berth_status add_optimization(struct berth_experiment *e, const char *word, struct berth_error *err)
+{
+    const struct optimization_word *known = find_optimization(word);
+    if (!known)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "optimization '%s': one of plain, runtime, optimized, quantized", word);
+    e->engine[e->engines++] =
+        (struct berth_engine_choice){BERTH_RUNTIME_ONNXRUNTIME, known->optimization, known->precision, known->word};
+    return BERTH_OK;
 }
 
 static enum berth_status list_engines(struct berth_experiment *e, struct berth_error *err)

@@ -71,6 +71,9 @@ bool berth_experiment_single(const struct berth_experiment *experiment);
 /* Trials that an interval of the q-quantile needs (95 %), by the binomial distribution: 36 for 0.9, 368 for 0.99. */
 size_t berth_experiment_needed(double q);
 
+/* Whether it is one of the words of `optimizations`. */
+bool berth_optimization_word(const char *word);
+
 /* "study", ...; false for another word. */
 bool berth_protocol_parse(const char *word, enum berth_protocol *protocol);
 

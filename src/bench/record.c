@@ -68,20 +68,21 @@ static bool is_alive(const char *process, const char *machine, const char *here)
     return sscanf(process, "%ld", &pid) == 1 && process_name(pid, name, sizeof name) && strcmp(name, process) == 0;
 }
 
-/* The newest unfinished run of the same experiment that no living process works on; 0: none. */
+/* The newest unfinished run of the same experiment (and name, when one is given) that no living process works on; 0: none. */
 static enum berth_status find_unfinished(struct berth_campaign *campaign, const char *experiment, int64_t *run,
                                          struct berth_error *err)
 {
     struct berth_results_book book = {0};
     char machine[256] = "";
     gethostname(machine, sizeof machine - 1);
+    const char *name = campaign->e.o.name;
     *run = 0;
     enum berth_status status = berth_results_read(campaign->results, 0, &book, err);
     if (status != BERTH_OK)
         return status;
     for (size_t i = 0; i < book.runs; i++) {
         int64_t id = book.run[i].id;
-        if (book.run[i].finished_us == 0 && strcmp(fact_of(&book, id, "experiment"), experiment) == 0 &&
+        if (book.run[i].finished_us == 0 && (!name || strcmp(book.run[i].name, name) == 0) && strcmp(fact_of(&book, id, "experiment"), experiment) == 0 &&
             strcmp(fact_of(&book, id, "machine"), machine) == 0 &&
             !is_alive(fact_of(&book, id, "process"), fact_of(&book, id, "machine"), machine))
             *run = id;
@@ -116,9 +117,28 @@ fail:
     return status;
 }
 
-enum berth_status berth_record_open(struct berth_campaign *campaign, struct berth_error *err)
+/* Goes on with an unfinished run or adds one, and says that this process works on it: at once, for others look, too. */
+static enum berth_status claim_run(struct berth_campaign *campaign, const char *experiment, struct berth_error *err)
 {
     const struct berth_bench_options *o = &campaign->e.o;
+    const struct berth_results_run run = {
+        .name = o->name, .command = o->command, .suite = o->suite, .seed = o->seed};
+    enum berth_status status = berth_results_begin(campaign->results, err);
+    if (status != BERTH_OK)
+        return status;
+    if (o->output && !o->fresh)
+        status = find_unfinished(campaign, experiment, &campaign->run, err);
+    campaign->resumed = campaign->run != 0;
+    if (status == BERTH_OK && !campaign->resumed)
+        status = berth_results_add_run(campaign->results, &run, &campaign->run, err);
+    if (status == BERTH_OK)
+        status = record_environment(campaign, experiment, err);
+    return berth_results_end(campaign->results, status, err);
+}
+
+enum berth_status berth_record_open(struct berth_campaign *campaign, struct berth_error *err)
+{
+    const char *output = campaign->e.o.output;
     struct berth_buffer text;
     enum berth_status status;
     berth_buffer_init(&text, TEXT_MAX);
@@ -126,16 +146,8 @@ enum berth_status berth_record_open(struct berth_campaign *campaign, struct bert
         status = berth_fail_memory(err, "the experiment's text", text.size);
         goto fail;
     }
-    BERTH_TRY(berth_results_open(o->output, o->output ? BERTH_RESULTS_APPEND : BERTH_RESULTS_MEMORY,
-                                 &campaign->results, err));
-    if (o->output && !o->fresh)
-        BERTH_TRY(find_unfinished(campaign, text.data, &campaign->run, err));
-    campaign->resumed = campaign->run != 0;
-    const struct berth_results_run run = {
-        .name = o->name, .command = o->command, .suite = o->suite, .seed = o->seed};
-    if (!campaign->resumed)
-        BERTH_TRY(berth_results_add_run(campaign->results, &run, &campaign->run, err));
-    BERTH_TRY(record_environment(campaign, text.data, err));
+    BERTH_TRY(berth_results_open(output, output ? BERTH_RESULTS_APPEND : BERTH_RESULTS_MEMORY, &campaign->results, err));
+    BERTH_TRY(claim_run(campaign, text.data, err));
 fail:
     berth_buffer_clear(&text);
     return status;

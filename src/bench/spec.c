@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "bench/experiment.h"
 #include "berth/berth.h"
 
 enum { SPEC_MAX = 1 << 20, LIST_MAX = 256, WORD_MAX = 4096 };
@@ -89,26 +90,26 @@ static void hear(cyaml_log_t level, void *context, const char *format, va_list a
     }
 }
 
-/* The line, from 1, on which a key of the file stands; 0: none found. */
-static size_t line_of(const char *text, const char *key)
+/* The line, from 1, on which a key of the file stands (the last of them, when asked); 0: none found. */
+static size_t line_of(const char *text, const char *key, bool last)
 {
-    size_t line = 1, size = strlen(key);
+    size_t line = 1, found = 0, size = strlen(key);
     while (text && *text) {
         const char *at = text + strspn(text, " \t\"'{,");
         const char *after = strncmp(at, key, size) == 0 ? at + size + strspn(at + size, "\"' \t") : NULL;
-        if (after && *after == ':')
-            return line;
+        if (after && *after == ':' && (last || found == 0))
+            found = line;
         text = strchr(text, '\n');
         text = text ? text + 1 : NULL;
         line++;
     }
-    return 0;
+    return found;
 }
 
 static enum berth_status fail_key(const struct berth_bench_spec *spec, const char *key, struct berth_error *err,
                                   const char *wanted, const char *value)
 {
-    return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: %s, not '%s'", spec->path, line_of(spec->text, key), key, wanted,
+    return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: %s, not '%s'", spec->path, line_of(spec->text, key, false), key, wanted,
                       value);
 }
 
@@ -129,7 +130,12 @@ static enum berth_status explain(const struct berth_bench_spec *spec, const stru
         const char *key = complaint->words + sizeof unknown - 1;
         name_keys(keys, sizeof keys);
         return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: no such key; there are %s", spec->path,
-                          line_of(spec->text, key), key, keys);
+                          line_of(spec->text, key, false), key, keys);
+    }
+    static const char twice[] = "Mapping field already seen: ";
+    if (strncmp(complaint->words, twice, sizeof twice - 1) == 0) {
+        const char *key = complaint->words + sizeof twice - 1;
+        return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: given twice", spec->path, line_of(spec->text, key, true), key);
     }
     if (strstr(complaint->words, "Expecting SEQUENCE") && complaint->key[0])
         return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: a list is wanted, as in %s: [A, B]", spec->path,
@@ -193,6 +199,9 @@ static enum berth_status read_lists(struct berth_bench_spec *spec, struct berth_
     for (unsigned i = 0; i < w->precision.count; i++)
         if (!berth_precision_parse(w->precision.item[i], &spec->precision[i]))
             return fail_key(spec, "precision", err, "fp32, bf16, int8 or auto is wanted", w->precision.item[i]);
+    for (unsigned i = 0; i < w->optimization.count; i++)
+        if (!berth_optimization_word(w->optimization.item[i]))
+            return fail_key(spec, "optimization", err, "plain, runtime, optimized or quantized is wanted", w->optimization.item[i]);
     for (unsigned i = 0; i < w->rate.count; i++)
         BERTH_TRY(read_double(spec, "rate", w->rate.item[i], &spec->rate[i], err));
     BERTH_TRY(read_sizes(spec, "threads", &w->threads, spec->threads, &o->threads, &o->thread_count, err));
@@ -220,6 +229,9 @@ static enum berth_status read_values(struct berth_bench_spec *spec, struct berth
     }
     if (w->suite && strcmp(w->suite, "study") != 0)
         return fail_key(spec, "suite", err, "study is the one there is", w->suite);
+    enum berth_protocol protocol;
+    if (w->protocol && !berth_protocol_parse(w->protocol, &protocol))
+        return fail_key(spec, "protocol", err, "auto, study, oip or berth is wanted", w->protocol);
     if (w->p99_ms)
         BERTH_TRY(read_double(spec, "p99-ms", w->p99_ms, &o->p99_ms, err));
     if (w->percentile)

@@ -392,7 +392,7 @@ static int run_bench(struct bench_arguments *a, struct berth_bench_options *opti
     if (status != BERTH_OK)
         return cli_fail("bench", &err);
     int end = judge(&report, print_report(a, options, &report));
-    if (end == CLI_FAILED && !a->common.quiet)
+    if (end == CLI_FAILED)
         for (size_t i = 0; i < report.cells && i < 1; i++)
             fprintf(stderr, "berth bench: nothing was measured: %s\n", report.cell[i].status);
     berth_bench_report_clear(&report);

@@ -23,6 +23,12 @@ char *berth_cell_variant(const struct berth_cell *cell, char *text, size_t size)
     return text;
 }
 
+const char *berth_data_name(const char *data)
+{
+    const char *slash = strrchr(data, '/');
+    return slash && slash[1] ? slash + 1 : data;
+}
+
 int64_t berth_cell_parameters(const struct berth_report_data *data, const struct berth_cell *cell)
 {
     for (size_t i = 0; i < data->book.models; i++)

@@ -45,6 +45,9 @@ struct berth_results_filter berth_report_filter(const struct berth_selection *se
 /* "int8", "fp32 optimized": what was done to the model, for labels. Returns text. */
 char *berth_cell_variant(const struct berth_cell *cell, char *text, size_t size);
 
+/* A file of texts without its folder, for labels; borrowed from `data`. */
+const char *berth_data_name(const char *data);
+
 /* Parameters of its model; 0: unknown. */
 int64_t berth_cell_parameters(const struct berth_report_data *data, const struct berth_cell *cell);
 

@@ -31,6 +31,12 @@ bool berth_cell_is_timed(const struct berth_cell *cell)
            strcmp(scenario, "offline") != 0 && cell->c->length > 0 && berth_cell_time(cell) > 0;
 }
 
+bool berth_cell_is_of_texts(const struct berth_cell *cell)
+{
+    return cell->c->rate == 0 && cell->c->concurrency <= 1 && strcmp(cell->c->scenario, "single-stream") == 0 &&
+           cell->c->length == 0 && berth_cell_time(cell) > 0;
+}
+
 char *berth_cell_place(const struct berth_report_data *data, const struct berth_cell *cell, char *text, size_t size)
 {
     const struct berth_results_configuration *c = cell->c;
@@ -49,7 +55,7 @@ char *berth_cell_place(const struct berth_report_data *data, const struct berth_
     if (threads && used > 0 && (size_t)used < size)
         used += snprintf(text + used, size - (size_t)used, ", %" PRId64 " thread%s", c->threads, c->threads == 1 ? "" : "s");
     if (input && used > 0 && (size_t)used < size)
-        snprintf(text + used, size - (size_t)used, ", %s", c->data);
+        snprintf(text + used, size - (size_t)used, ", %s", berth_data_name(c->data));
     return text;
 }
 
@@ -63,26 +69,34 @@ static size_t add_label(char (*list)[BERTH_LABEL], size_t count, size_t most, co
     return count;
 }
 
-/* Plain fp32 where a model was measured so; else what came first. */
+/* How far a variant is from the model as it is: fp32, then fp32 whose graph was rewritten, then what rounds. */
+static int variant_rank(const char *variant)
+{
+    static const char *const order[] = {"fp32", "fp32 optimized", "fp32 runtime", "bf16"};
+    int rank = 0;
+    while (rank < 4 && strcmp(variant, order[rank]) != 0)
+        rank++;
+    return rank;
+}
+
+/* The first of the variants that its model was measured in at its place. */
 bool berth_drawing_is_plain(const struct berth_drawing *d, const struct berth_cell *cell)
 {
     char variant[64], own[64];
-    const char *best = NULL;
     berth_cell_variant(cell, own, sizeof own);
+    int rank = variant_rank(own);
     for (size_t i = 0; i < d->data->cells; i++) {
         const struct berth_cell *o = &d->data->cell[i];
-        if (strcmp(o->c->model, cell->c->model) != 0 || !berth_cell_is_timed(o))
+        const struct berth_results_configuration *a = o->c, *b = cell->c;
+        if (strcmp(a->model, b->model) != 0 || strcmp(a->target, b->target) != 0 || strcmp(a->runtime, b->runtime) != 0 ||
+            a->threads != b->threads || strcmp(a->data, b->data) != 0 || !berth_cell_is_timed(o))
             continue;
         berth_cell_variant(o, variant, sizeof variant);
-        if (strcmp(variant, "fp32") == 0)
-            return strcmp(own, "fp32") == 0;
-        if (!best) {
-            best = o->c->precision;
-            if (strcmp(own, variant) == 0)
-                best = "";
-        }
+        int other = variant_rank(variant);
+        if (other < rank || (other == rank && o < cell && strcmp(variant, own) != 0))
+            return false;
     }
-    return best && !*best;
+    return true;
 }
 
 const struct berth_cell *berth_drawing_find(const struct berth_drawing *d, const char *place, const char *model,
@@ -142,10 +156,13 @@ void berth_drawing_init(struct berth_drawing *d, const struct berth_report_data 
     char text[BERTH_LABEL];
     int64_t parameters = 0;
     double slowest = 0;
+    bool none_timed = true; /* then places and models are those of real texts */
     *d = (struct berth_drawing){.data = data};
+    for (size_t i = 0; i < data->cells; i++)
+        none_timed = none_timed && !berth_cell_is_timed(&data->cell[i]);
     for (size_t i = 0; i < data->cells; i++) {
         const struct berth_cell *cell = &data->cell[i];
-        if (!berth_cell_is_timed(cell))
+        if (!berth_cell_is_timed(cell) && !(none_timed && berth_cell_is_of_texts(cell)))
             continue;
         d->places = add_label(d->place, d->places, BERTH_PLACES, berth_cell_place(data, cell, text, sizeof text));
         d->models = add_label(d->model, d->models, BERTH_SERIES, cell->c->model);
@@ -157,6 +174,12 @@ void berth_drawing_init(struct berth_drawing *d, const struct berth_report_data 
             snprintf(d->baseline, sizeof d->baseline, "%s", cell->c->model);
         }
     }
+    for (size_t i = 1; i < d->variants; i++) /* the plainest first; few */
+        for (size_t k = i; k > 0 && variant_rank(d->variant[k - 1]) > variant_rank(d->variant[k]); k--) {
+            snprintf(text, sizeof text, "%s", d->variant[k]);
+            memcpy(d->variant[k], d->variant[k - 1], BERTH_LABEL);
+            memcpy(d->variant[k - 1], text, BERTH_LABEL);
+        }
     if (baseline)
         snprintf(d->baseline, sizeof d->baseline, "%s", baseline);
     find_inputs(d);

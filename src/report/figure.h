@@ -30,6 +30,9 @@ void berth_cell_range(const struct berth_cell *cell, double range[2]);
 /* Whether latency against input size is its subject: a cell that is measured one request after the other. */
 bool berth_cell_is_timed(const struct berth_cell *cell);
 
+/* The same of real texts, whose input has no one size. */
+bool berth_cell_is_of_texts(const struct berth_cell *cell);
+
 /* The cell of a place and a model at an input, in the model's plainest form, or in `variant`; NULL: none. */
 const struct berth_cell *berth_drawing_find(const struct berth_drawing *d, const char *place, const char *model,
                                             const char *variant, int64_t batch, int64_t length);
@@ -55,6 +58,9 @@ bool berth_draw_load(const struct berth_drawing *d, struct berth_buffer *s, int 
 bool berth_draw_padding(const struct berth_drawing *d, struct berth_buffer *s, int size[2]);
 bool berth_draw_cost(const struct berth_drawing *d, struct berth_buffer *s, int size[2]);
 bool berth_draw_study(const struct berth_drawing *d, struct berth_buffer *s, int size[2]);
+
+/* Ticks of a logarithmic axis ("x" or "y"): at 1, 2 and 5 where decades alone would be too few. */
+void berth_figure_log_tics(struct berth_buffer *script, const char *axis, double low, double high);
 
 /* 'TEXT' as gnuplot reads it. */
 void berth_figure_quote(struct berth_buffer *script, const char *text);

@@ -21,11 +21,25 @@ static void put_label(struct berth_buffer *s, const char *text, double x, double
     berth_buffer_format(s, " at screen %g, screen %g %s\n", x, y, font);
 }
 
+/* What all of a figure's points are measured at: the smallest input; of real texts their smallest batch. */
+static bool is_of_input(const struct berth_drawing *d, const struct berth_cell *cell, bool texts)
+{
+    if (!texts)
+        return berth_cell_is_timed(cell) && cell->c->batch == d->small_batch && cell->c->length == d->small_length;
+    for (size_t i = 0; i < d->data->cells; i++)
+        if (berth_cell_is_of_texts(&d->data->cell[i]) && d->data->cell[i].c->batch < cell->c->batch)
+            return false;
+    return berth_cell_is_of_texts(cell);
+}
+
 /* A table, as the study has it. */
 bool berth_draw_summary(const struct berth_drawing *d, struct berth_buffer *s, int size[2])
 {
     static const double columns[] = {0.03, 0.30, 0.43, 0.68, 0.81};
-    static const char *const heads[] = {"model", "parameters", "accuracy (95 % interval)", "memory", "fastest latency"};
+    char fastest[64] = "fastest";
+    if (d->small_batch > 0)
+        snprintf(fastest, sizeof fastest, "fastest at %" PRId64 " × %" PRId64, d->small_batch, d->small_length);
+    const char *const heads[] = {"model", "parameters", "accuracy (95 % interval)", "memory", fastest};
     if (d->models == 0)
         return false;
     double rows = (double)d->models + 1.6;
@@ -53,8 +67,8 @@ bool berth_draw_summary(const struct berth_drawing *d, struct berth_buffer *s, i
             if (cell->c->memory_bytes > 0 && text[3][0] == '-')
                 snprintf(text[3], sizeof text[3], "%.0f MB", (double)cell->c->memory_bytes / 1048576);
             double time = berth_cell_time(cell);
-            if (berth_cell_is_timed(cell) && cell->c->batch == d->small_batch && cell->c->length == d->small_length &&
-                time < best) {
+            bool texts = d->small_batch == 0 && berth_cell_is_of_texts(cell);
+            if ((texts || is_of_input(d, cell, false)) && time < best) {
                 best = time;
                 snprintf(text[4], sizeof text[4], "%.3g ms", time);
             }
@@ -99,15 +113,25 @@ static size_t index_of(const char (*list)[BERTH_LABEL], size_t count, const char
     return i;
 }
 
-static size_t collect_points(const struct berth_drawing *d, struct point *points, size_t most)
+static void mark_front(struct point *points, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        points[i].front = true;
+        for (size_t j = 0; j < n; j++)
+            if ((points[j].x < points[i].x && points[j].y >= points[i].y) ||
+                (points[j].x <= points[i].x && points[j].y > points[i].y))
+                points[i].front = false;
+    }
+}
+
+static size_t collect_points(const struct berth_drawing *d, bool texts, struct point *points, size_t most)
 {
     size_t n = 0;
     for (size_t i = 0; i < d->data->cells && n < most; i++) {
         const struct berth_cell *cell = &d->data->cell[i];
         double interval[2], accuracy = find_accuracy(d, cell, interval);
         char text[BERTH_LABEL];
-        if (!berth_cell_is_timed(cell) || isnan(accuracy) || cell->c->batch != d->small_batch ||
-            cell->c->length != d->small_length)
+        if (isnan(accuracy) || !is_of_input(d, cell, texts))
             continue;
         struct point p = {.cell = cell, .x = berth_cell_time(cell), .y = accuracy * 100, .low = interval[0] * 100,
                           .high = interval[1] * 100};
@@ -116,13 +140,7 @@ static size_t collect_points(const struct berth_drawing *d, struct point *points
         if (p.place < d->places && p.model < d->models)
             points[n++] = p;
     }
-    for (size_t i = 0; i < n; i++) {
-        points[i].front = true;
-        for (size_t j = 0; j < n; j++)
-            if ((points[j].x < points[i].x && points[j].y >= points[i].y) ||
-                (points[j].x <= points[i].x && points[j].y > points[i].y))
-                points[i].front = false;
-    }
+    mark_front(points, n);
     return n;
 }
 
@@ -132,10 +150,23 @@ static int by_x(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool several_variants(const struct point *points, size_t n)
+{
+    char first[64], other[64];
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(berth_cell_variant(points[0].cell, first, sizeof first),
+                   berth_cell_variant(points[i].cell, other, sizeof other)) != 0)
+            return true;
+    return false;
+}
+
 bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, int size[2])
 {
     struct point points[400];
-    size_t n = collect_points(d, points, sizeof points / sizeof *points);
+    bool texts = false;
+    size_t n = collect_points(d, texts, points, sizeof points / sizeof *points);
+    if (n == 0)
+        n = collect_points(d, texts = true, points, sizeof points / sizeof *points);
     if (n == 0)
         return false;
     static const int marks[] = {7, 5, 9, 13, 11, 6, 4, 8, 12, 10, 2, 1};
@@ -163,12 +194,17 @@ bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, in
         if (points[i].front)
             berth_buffer_format(s, "%.9g %.9g\n", points[i].x, points[i].y);
     berth_buffer_text(s, "EOD\n");
-    snprintf(title, sizeof title, "accuracy against latency: batch %" PRId64 " of %" PRId64 " tokens", d->small_batch,
-             d->small_length);
+    snprintf(title, sizeof title, "accuracy against latency: batch %" PRId64, points[0].cell->c->batch);
+    if (texts)
+        snprintf(title + strlen(title), sizeof title - strlen(title), " of real texts");
+    else
+        snprintf(title + strlen(title), sizeof title - strlen(title), " of %" PRId64 " tokens", d->small_length);
     set_axes(s, title, "latency (ms)", "accuracy (%), with its 95 % interval");
-    berth_buffer_text(s, "set logscale x\nset key outside right top Left reverse font ',9' noautotitle\n"
-                         "set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
-                         "plot $front using 1:2 with steps lc rgb '#000000' lw 1.5 dt 2 title 'Pareto front'");
+    double low = points[0].x / 1.6, high = points[n - 1].x * 1.8;
+    berth_figure_log_tics(s, "x", low, high);
+    berth_buffer_format(s, "set logscale x\nset xrange [%g:%g]\nset key outside right top Left reverse font ',9' noautotitle\n"
+                        "set offsets 0, 0, graph 0.08, graph 0.08\n"
+                        "plot $front using 1:2 with steps lc rgb '#777777' lw 3 dt 2 title 'Pareto front'", low, high);
     for (size_t p = 0; p < d->places; p++)
         for (size_t m = 0; m < d->models; m++) {
             bool any = false;
@@ -182,7 +218,7 @@ bool berth_draw_pareto(const struct berth_drawing *d, struct berth_buffer *s, in
                                 p * BERTH_SERIES + m, m + 1, marks[p]);
             berth_figure_quote(s, label);
         }
-    if (d->variants > 1)
+    if (several_variants(points, n))
         berth_buffer_text(s, ", $names using 1:2:3 with labels left offset 0.7,0.4 font ',8' notitle");
     berth_buffer_text(s, "\n");
     return true;
@@ -250,11 +286,14 @@ bool berth_draw_load(const struct berth_drawing *d, struct berth_buffer *s, int 
     }
     set_axes(s, "latency against load: p99 with its 95 % interval, and the median (thin)", "texts a second, as served",
              "latency from the scheduled start (ms)");
+    berth_figure_log_tics(s, "x", x[0] / 1.3, x[1] * 1.3);
+    berth_figure_log_tics(s, "y", y[0] / 1.5, y[1] * 1.5);
     berth_buffer_format(s, "set logscale xy\nset xrange [%g:%g]\nset yrange [%g:%g]\n"
                         "set key outside right top Left reverse font ',9' noautotitle\nplot ", x[0] / 1.3, x[1] * 1.3,
                         y[0] / 1.5, y[1] * 1.5);
     for (size_t k = 0; k < n; k++) {
-        berth_buffer_format(s, "%s$l%zu using 1:3:4:5 with yerrorlines ls %zu title ", k ? ", " : "", k, k + 1);
+        berth_buffer_format(s, "%s$l%zu using 1:3:4:5 with yerrorbars ls %zu dt 1 lw 1 ps 0, $l%zu using 1:3 with linespoints ls %zu title ",
+                            k ? ", " : "", k, k + 1, k, k + 1);
         berth_figure_quote(s, labels[k]);
         berth_buffer_format(s, ", $l%zu using 1:2 with lines ls %zu lw 0.8 notitle", k, k + 1);
     }
@@ -322,7 +361,7 @@ bool berth_draw_padding(const struct berth_drawing *d, struct berth_buffer *s, i
         if (isnan(cell->padding) || cell->padding <= 0)
             continue;
         struct bar bar = {.value = cell->padding * 100};
-        snprintf(bar.label, sizeof bar.label, "%.60s, batch %" PRId64, cell->c->data, cell->c->batch);
+        snprintf(bar.label, sizeof bar.label, "%.60s, batch %" PRId64, berth_data_name(cell->c->data), cell->c->batch);
         size_t k = 0;
         while (k < n && strcmp(bars[k].label, bar.label) != 0)
             k++;

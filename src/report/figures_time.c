@@ -58,18 +58,22 @@ static void widen(double span[2], double low, double high)
     span[1] = high > span[1] ? high : span[1];
 }
 
-/* Ticks at 1, 2 and 5 where decades alone would be too few. */
-static void set_log_tics(struct berth_buffer *s, const char *axis, double low, double high)
+void berth_figure_log_tics(struct berth_buffer *s, const char *axis, double low, double high)
 {
-    static const double steps[] = {1, 2, 5};
-    if (!(low > 0 && high / low < 80))
+    static const double steps[2][9] = {{1, 2, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}};
+    bool narrow = high / low < 4;
+    if (!(low > 0 && high / low < 80)) {
+        berth_buffer_format(s, "set %stics autofreq\n", axis); /* of the panel before it there may be others */
         return;
+    }
     berth_buffer_format(s, "set %stics (", axis);
     size_t n = 0;
     for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10)
-        for (int i = 0; i < 3; i++)
-            if (decade * steps[i] >= low && decade * steps[i] <= high)
-                berth_buffer_format(s, "%s'%g' %g", n++ ? ", " : "", decade * steps[i], decade * steps[i]);
+        for (int i = 0; i < (narrow ? 9 : 3); i++) {
+            double at = decade * steps[narrow][i];
+            if (at >= low && at <= high)
+                berth_buffer_format(s, "%s'%g' %g", n++ ? ", " : "", at, at);
+        }
     berth_buffer_text(s, ")\n");
 }
 
@@ -78,8 +82,8 @@ static void set_ranges(struct berth_buffer *s, const struct span *span, size_t r
     double share = fmin(0.6, 0.07 + 0.047 * (double)rows), low = span->y[0] / 1.3, high = span->y[1] * 1.3;
     high = fmax(high, low * 8);
     high *= pow(high / low, share / (1 - share));
-    set_log_tics(s, "x", span->x[0] / 1.3, span->x[1] * 1.3);
-    set_log_tics(s, "y", low, high);
+    berth_figure_log_tics(s, "x", span->x[0] / 1.3, span->x[1] * 1.3);
+    berth_figure_log_tics(s, "y", low, high);
     berth_buffer_format(s, "set logscale xy\nset xrange [%g:%g]\nset yrange [%g:%g]\nset format xy '%%g'\n",
                         span->x[0] / 1.3, span->x[1] * 1.3, low, high);
 }
@@ -146,7 +150,8 @@ static bool draw_panels(const struct berth_drawing *d, struct berth_buffer *s, i
         for (size_t m = 0, n = 0; m < d->models; m++) {
             if (!has[m])
                 continue;
-            berth_buffer_format(s, "%s$d%zu using 1:2:3:4 with yerrorlines ls %zu ps 0.8 title ", n++ ? ", " : "", m, m + 1);
+            berth_buffer_format(s, "%s$d%zu using 1:2:3:4 with yerrorbars ls %zu dt 1 lw 1 ps 0, $d%zu using 1:2 with linespoints ls %zu ps 0.8 title ",
+                                n++ ? ", " : "", m, m + 1, m, m + 1);
             berth_figure_quote(s, d->model[m]);
         }
         berth_buffer_text(s, "\n");
@@ -202,6 +207,7 @@ bool berth_draw_all(const struct berth_drawing *d, struct berth_buffer *s, int s
 struct bars {
     size_t clusters, series;
     const char *cluster[BERTH_PLACES], *name[BERTH_SERIES];
+    size_t style[BERTH_SERIES]; /* from 0: the same for the same name in every figure */
     const struct berth_cell *cell[BERTH_PLACES][BERTH_SERIES];
 };
 
@@ -247,13 +253,13 @@ static void write_bars(const struct bars *b, struct berth_buffer *s)
         berth_buffer_format(s, " %zu", c);
     }
     berth_buffer_text(s, ") scale 0\nset grid noxtics\nset bmargin 4\n");
-    set_log_tics(s, "y", low / 3, high * (b->series > 4 ? 8 : 4));
+    berth_figure_log_tics(s, "y", low / 3, high * (b->series > 4 ? 8 : 4));
     berth_buffer_text(s, "plot ");
     static const int patterns[] = {3, 1, 2, 4, 5, 6, 7, 0};
     bool upright = b->series * b->clusters > 10;
     for (size_t k = 0; k < b->series; k++) {
-        berth_buffer_format(s, "%s$b%zu using 1:2 with boxes ls %zu lw 1 dt 1 fs pattern %d title ", k ? ", " : "", k, k + 1,
-                            patterns[k % 8]);
+        berth_buffer_format(s, "%s$b%zu using 1:2 with boxes ls %zu lw 1 dt 1 fs pattern %d title ", k ? ", " : "", k,
+                            b->style[k] + 1, patterns[b->style[k] % 8]);
         berth_figure_quote(s, b->name[k]);
         berth_buffer_format(s, ", $b%zu using 1:3:(0):($4-$3) with vectors nohead lc rgb '#000000' lw 2 notitle", k);
         berth_buffer_format(s, ", $b%zu using 1:4:5 with labels offset %s font ',8' notitle", k,
@@ -272,7 +278,7 @@ bool berth_draw_largest(const struct berth_drawing *d, struct berth_buffer *s, i
             found += (b.cell[p][b.series] =
                           berth_drawing_find(d, d->place[p], d->model[m], NULL, d->large_batch, d->large_length)) != NULL;
         if (found)
-            b.name[b.series++] = d->model[m];
+            b.style[b.series] = m, b.name[b.series++] = d->model[m];
     }
     for (size_t p = 0; p < d->places; p++) { /* places without any are left out */
         bool any = false;
@@ -309,7 +315,7 @@ bool berth_draw_optimization(const struct berth_drawing *d, struct berth_buffer 
                 found += (b->cell[p][b->series] = berth_drawing_find(d, d->place[p], d->model[m], d->variant[v],
                                                                      d->large_batch, d->large_length)) != NULL;
             if (found)
-                b->name[b->series++] = d->variant[v];
+                b->style[b->series] = v, b->name[b->series++] = d->variant[v];
         }
         for (size_t p = 0; p < d->places; p++) {
             size_t found = 0;

@@ -32,11 +32,6 @@ enum berth_status berth_results_step(struct berth_results *results, sqlite3_stmt
 enum berth_status berth_results_execute(struct berth_results *results, struct berth_error *err, const char *sql,
                                         const char *format, ...);
 
-/* A transaction that takes the write lock at once. End it with `status` OK to commit, else to roll back; the
- * status of the whole comes back. */
-enum berth_status berth_results_begin(struct berth_results *results, struct berth_error *err);
-enum berth_status berth_results_end(struct berth_results *results, enum berth_status status, struct berth_error *err);
-
 /* A column as text, never NULL; as a double, NaN for NULL. */
 const char *berth_results_text_of(sqlite3_stmt *statement, int column);
 double berth_results_double_of(sqlite3_stmt *statement, int column);

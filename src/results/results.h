@@ -29,7 +29,12 @@ enum berth_results_access {
 enum berth_status berth_results_open(const char *path, enum berth_results_access access,
                                      struct berth_results **results, struct berth_error *err);
 void berth_results_close(struct berth_results *results); /* NULL is fine */
-const char *berth_results_path(const struct berth_results *results); /* borrowed; "memory" for that */
+const char *berth_results_path(const struct berth_results *results); /* Several calls as one, with the write lock from the start; berth_results_append and _merge do so by themselves. End it with `status` OK to commit, else to roll back; the
+ * status of the whole comes back. */
+enum berth_status berth_results_begin(struct berth_results *results, struct berth_error *err);
+enum berth_status berth_results_end(struct berth_results *results, enum berth_status status, struct berth_error *err);
+
+/* borrowed; "memory" for that */
 
 /* Copies what FROM has and `into` lacks: runs are the same when their uid is, configurations when what they ask
  * for is, trials when their number is. Merging twice changes nothing; all of it comes, or nothing. *added (may be NULL): latencies that came. */
