@@ -1,6 +1,6 @@
 /* bench_serving.c: the server under load, each check with a server of its own on loopback:
  *
- *   bench_serving [--model MODEL] [--seconds S] CHECK...
+ *   bench_serving [--model MODEL] [--seconds S] [--minutes M] CHECK...
  *
  * Prints figures and bounds; ends with 1 when a bound is broken, with 2 when a check could not be made. */
 #include <stdio.h>
@@ -20,13 +20,15 @@ static const struct check checks[] = {
     {"tiny", serving_tiny},
     {"reload", serving_reload},
     {"kill", serving_kill},
+    {"slow", serving_slow},
+    {"soak", serving_soak},
 };
 
 enum { CHECKS = sizeof checks / sizeof *checks };
 
 static void explain(void)
 {
-    fprintf(stderr, "usage: bench_serving [--model MODEL[,OPTIONS]] [--seconds S] CHECK...\nchecks:");
+    fprintf(stderr, "usage: bench_serving [--model MODEL[,OPTIONS]] [--seconds S] [--minutes M] CHECK...\nchecks:");
     for (size_t i = 0; i < CHECKS; i++)
         fprintf(stderr, " %s", checks[i].name);
     fprintf(stderr, "\n");
@@ -45,7 +47,7 @@ static void run_check(const char *name, const struct serving_options *options)
 
 int main(int argc, char **argv)
 {
-    struct serving_options options = {.seconds = 8};
+    struct serving_options options = {.seconds = 8, .minutes = 10};
     size_t ran = 0;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -54,6 +56,9 @@ int main(int argc, char **argv)
             options.model_is_given = true;
         } else if (strcmp(argv[i], "--seconds") == 0 && value) {
             options.seconds = atof(argv[++i]);
+            options.minutes = 0;
+        } else if (strcmp(argv[i], "--minutes") == 0 && value) {
+            options.minutes = atof(argv[++i]);
         } else if (argv[i][0] == '-') {
             explain();
         } else {

@@ -15,6 +15,7 @@ enum { SERVING_ARGUMENTS_MAX = 48, SERVING_TEXTS = 256 };
 struct serving_options {
     const char *model;   /* MODEL[,options] as behind `-m NAME=` */
     double seconds;      /* of each load */
+    double minutes;      /* of the soak; 0: `seconds` */
     bool model_is_given; /* else each check's own */
 };
 
