@@ -16,6 +16,10 @@ struct check {
 
 static const struct check checks[] = {
     {"overload", serving_overload},
+    {"throughput", serving_throughput},
+    {"tiny", serving_tiny},
+    {"reload", serving_reload},
+    {"kill", serving_kill},
 };
 
 enum { CHECKS = sizeof checks / sizeof *checks };

@@ -33,6 +33,9 @@ void serving_start(struct serving_server *server, const char *model, const char 
 /* Starts any program that prints "listening on …", and gives what follows these words. */
 void serving_spawn(struct serving_server *server, const char *const *arguments, char *address, size_t size);
 
+/* The berth that is started. */
+const char *serving_program(void);
+
 /* SIGTERM; false, with a line printed, when it does not end with 0. */
 bool serving_stop(struct serving_server *server);
 
@@ -66,8 +69,10 @@ struct serving_load {
     size_t connections, count;
     double seconds;      /* of a closed loop; it ends after as many, or after `count` requests */
     const uint64_t *due; /* NULL: closed */
-    bool (*going)(void *context, size_t done);
-    void *context;
+    bool (*going)(void *context, size_t done); /* may be NULL, as `answered` */
+    void *going_context;
+    bool (*answered)(void *context, size_t shot, const char *body, size_t size);
+    void *context; /* of answered */
 };
 void serving_drive(const struct serving_server *server, const struct berth_wire wires[SERVING_TEXTS],
                    const struct serving_load *load, struct serving_run *run);
@@ -86,6 +91,32 @@ struct serving_tally {
 };
 void serving_count(const struct serving_run *run, uint64_t from, uint64_t to, struct serving_tally *tally);
 
+/* --- clients that leave, and counts ---------------------------------------------------------------- */
+
+struct serving_counts {
+    double good, refused, left, other; /* requests: 200; 429 and 503; whose client left; any other status */
+};
+
+void serving_pause(unsigned ms);
+
+/* A connected, blocking socket. */
+int serving_connect(const struct serving_server *server);
+
+/* A client that sends, waits and closes, and is counted by what had come until then. */
+void serving_leave(const struct serving_server *server, const struct berth_wire *wire, unsigned stay_ms,
+                   struct serving_counts *counts);
+
+/* What the server's metrics say. */
+struct serving_counts serving_read_counts(const struct serving_server *server);
+
+/* What they say more than before, once that is `expected` requests in all, or two seconds have passed. */
+struct serving_counts serving_counts_since(const struct serving_server *server, const struct serving_counts *before,
+                                           double expected);
+
+/* A bound: they say exactly `want` more than before. */
+void serving_check_counts(const struct serving_server *server, const struct serving_counts *before,
+                          const struct serving_counts *want);
+
 /* --- words ---------------------------------------------------------------------------------------- */
 
 _Noreturn void serving_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -98,6 +129,7 @@ size_t serving_broken(void);
 
 void serving_overload(const struct serving_options *options);
 void serving_throughput(const struct serving_options *options);
+void serving_tiny(const struct serving_options *options);
 void serving_reload(const struct serving_options *options);
 void serving_kill(const struct serving_options *options);
 void serving_slow(const struct serving_options *options);

@@ -53,10 +53,16 @@ struct timed {
     uint64_t until;
 };
 
+static bool take(void *context, size_t shot, const char *body, size_t size)
+{
+    const struct timed *timed = context;
+    return !timed->load->answered || timed->load->answered(timed->load->context, shot, body, size);
+}
+
 static bool go_on(void *context, size_t done)
 {
     const struct timed *timed = context;
-    if (timed->load->going && !timed->load->going(timed->load->context, done))
+    if (timed->load->going && !timed->load->going(timed->load->going_context, done))
         return false;
     return !timed->until || berth_clock_ns() < timed->until;
 }
@@ -74,7 +80,7 @@ void serving_drive(const struct serving_server *server, const struct berth_wire 
         timed.until = berth_clock_ns() + (uint64_t)(load->seconds * 1e9);
     const struct berth_load wanted = {.endpoint = &server->endpoint, .wires = wires, .wires_count = SERVING_TEXTS,
                                       .count = run->count, .due = load->due, .connections = load->connections,
-                                      .timeout_ms = ANSWER_MS, .going = go_on, .context = &timed};
+                                      .timeout_ms = ANSWER_MS, .going = go_on, .answered = take, .context = &timed};
     enum berth_status status = berth_load_run(&wanted, run->shots, &run->report, &err);
     if (status != BERTH_OK && status != BERTH_CANCELLED)
         serving_die("%s", err.message);

@@ -6,9 +6,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/clock.h"
@@ -31,39 +28,14 @@ struct leaver {
     const struct serving_server *server;
     const struct berth_wire *wires;
     atomic_bool stop;
-    size_t left, good, refused, other;
+    struct serving_counts counts;
 };
-
-static void stay(unsigned ms)
-{
-    nanosleep(&(struct timespec){0, (long)ms * 1000000}, NULL);
-}
-
-/* One that sends, waits, and closes; an answer that came first counts as what it is. */
-static void ask_and_leave(struct leaver *leaver, size_t number)
-{
-    const struct berth_wire *wire = &leaver->wires[number % SERVING_TEXTS];
-    const struct berth_endpoint *endpoint = &leaver->server->endpoint;
-    char answer[64] = {0};
-    int status = 0, fd = socket(endpoint->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&endpoint->address, endpoint->address_size) != 0 ||
-        send(fd, wire->bytes, wire->size, MSG_NOSIGNAL) != (ssize_t)wire->size)
-        serving_die("a client that leaves cannot even ask");
-    stay(STAY_MS);
-    if (recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT) > 0)
-        sscanf(answer, "HTTP/1.1 %d", &status);
-    close(fd);
-    leaver->left += status == 0;
-    leaver->good += status == 200;
-    leaver->refused += status == 429 || status == 503;
-    leaver->other += status != 0 && status != 200 && status != 429 && status != 503;
-}
 
 static void *leave_again_and_again(void *argument)
 {
     struct leaver *leaver = argument;
     for (size_t i = 0; !atomic_load(&leaver->stop); i++)
-        ask_and_leave(leaver, i);
+        serving_leave(leaver->server, &leaver->wires[i % SERVING_TEXTS], STAY_MS, &leaver->counts);
     return NULL;
 }
 
@@ -84,48 +56,6 @@ static bool look(void *context, size_t done)
     if (berth_clock_ns() > watch->leave_until)
         atomic_store(&watch->leaver->stop, true);
     return true;
-}
-
-/* --- the metrics ---------------------------------------------------------------------------------- */
-
-struct counts {
-    double good, refused, canceled, other;
-};
-
-static struct counts read_counts(const struct serving_server *server)
-{
-    static const char failure[] = "nv_inference_request_failure";
-    char *text = serving_get(server, "/metrics");
-    struct counts counts = {serving_metric(text, "nv_inference_request_success", NULL),
-                            serving_metric(text, failure, "REJECTED"), serving_metric(text, failure, "CANCELED"),
-                            serving_metric(text, failure, "BACKEND") + serving_metric(text, failure, "OTHER")};
-    double te = serving_metric(text, "te_request_count", NULL);
-    double sum = counts.good + counts.refused + counts.canceled + counts.other;
-    if (te != sum)
-        serving_bound(false, "te_request_count is %.0f, the sum of nv_inference_request_… %.0f", te, sum);
-    free(text);
-    return counts;
-}
-
-static void check_metrics(const struct serving_server *server, const struct counts *before,
-                          const struct serving_tally *all, const struct leaver *leaver)
-{
-    struct counts now = read_counts(server), want = {(double)(all->good + leaver->good),
-                                                     (double)(all->refused + leaver->refused),
-                                                     (double)leaver->left, (double)leaver->other};
-    for (int i = 0; i < 100; i++) { /* the last that left is noticed when its turn comes */
-        if (now.good + now.refused + now.canceled - before->good - before->refused - before->canceled >=
-            want.good + want.refused + want.canceled)
-            break;
-        stay(20);
-        now = read_counts(server);
-    }
-    now = (struct counts){now.good - before->good, now.refused - before->refused, now.canceled - before->canceled,
-                          now.other - before->other};
-    serving_bound(now.good == want.good && now.refused == want.refused && now.canceled == want.canceled &&
-                      now.other == want.other,
-                  "metrics say success %.0f, refused %.0f, left %.0f, other %.0f; the clients counted %.0f, %.0f, %.0f, %.0f",
-                  now.good, now.refused, now.canceled, now.other, want.good, want.refused, want.canceled, want.other);
 }
 
 /* --- the check ------------------------------------------------------------------------------------ */
@@ -190,8 +120,8 @@ void serving_overload(const struct serving_options *options)
     berth_schedule_poisson(capacity / 2, 3, half_due, half_count);
     serving_drive(&server, wires, &(struct serving_load){.connections = CONNECTIONS, .count = half_count, .due = half_due}, &half);
     serving_count(&half, 0, UINT64_MAX, &calm);
-    stay(200); /* what the timed loop left is counted */
-    struct counts before = read_counts(&server);
+    serving_pause(200); /* what the timed loop left is counted */
+    struct serving_counts before = serving_read_counts(&server);
     double rested = serving_resident(server.pid);
     printf("overload, %s: capacity %.0f/s (64 connections); at half of it p50 %.1f, p99 %.1f ms; resident %.0f MB\n", model,
            capacity, calm.p50, calm.p99, rested);
@@ -203,7 +133,7 @@ void serving_overload(const struct serving_options *options)
     struct watch watch = {.pid = server.pid, .leaver = &leaver, .leave_until = berth_clock_ns() + leave_after};
     load.due = due;
     load.going = look;
-    load.context = &watch;
+    load.going_context = &watch;
     pthread_t thread;
     if (pthread_create(&thread, NULL, leave_again_and_again, &leaver) != 0)
         serving_die("a thread does not start");
@@ -212,13 +142,17 @@ void serving_overload(const struct serving_options *options)
     pthread_join(thread, NULL);
     serving_count(&run, 0, UINT64_MAX, &all);
     serving_count(&run, (uint64_t)(settled_s * 1e9), (uint64_t)(seconds * 1e9), &over);
-    check_metrics(&server, &before, &all, &leaver);
+    struct serving_counts want = leaver.counts;
+    want.good += (double)all.good;
+    want.refused += (double)all.refused;
+    want.other += (double)all.lost;
+    serving_check_counts(&server, &before, &want);
     capacity = fmax(capacity, serving_capacity(&server, wires, 64, seconds)); /* before and after */
     double goodput = rate_of(&run, settled_s, seconds), limit_ms = 2 * calm.p99 + 20;
     double recovered = recovery_of(&run, seconds, limit_ms);
 
-    printf("  %zu requests at %d times capacity and %zu clients that left; at most %zu under way, client late by %.1f ms at most\n",
-           run.count, TIMES, leaver.left, run.report.outstanding_max, (double)run.report.latest_ns * 1e-6);
+    printf("  %zu requests at %d times capacity and %.0f clients that left; at most %zu under way, client late by %.1f ms at most\n",
+           run.count, TIMES, leaver.counts.left, run.report.outstanding_max, (double)run.report.latest_ns * 1e-6);
     printf("  answered: p50 %.0f, p99 %.0f ms; refused %zu: p50 %.1f, p99 %.1f ms\n", over.p50, over.p99, over.refused,
            over.refused_p50, over.refused_p99);
     serving_bound(goodput >= 0.9 * capacity, "goodput %.0f/s, %.2f of capacity (0.9)", goodput, goodput / capacity);

@@ -49,7 +49,7 @@ size_t serving_broken(void)
     return broken;
 }
 
-static const char *program(void)
+const char *serving_program(void)
 {
     static char path[PATH_MAX + 16];
     const char *given = getenv("BERTH_BINARY");
@@ -109,7 +109,7 @@ void serving_start(struct serving_server *server, const char *model, const char 
     char named[1024], address[LINE_SIZE];
     struct berth_error err;
     snprintf(named, sizeof named, "m=%s", model);
-    const char *arguments[SERVING_ARGUMENTS_MAX] = {program(), "serve", "--port", "0", "--quiet", "-m", named};
+    const char *arguments[SERVING_ARGUMENTS_MAX] = {serving_program(), "serve", "--port", "0", "--quiet", "-m", named};
     size_t count = 7;
     for (; more && *more && count < SERVING_ARGUMENTS_MAX - 1; more++)
         arguments[count++] = *more;

@@ -359,6 +359,7 @@ struct berth_served_model {
     struct berth_options options;
     size_t instances;            /* that compute side by side, each with options.threads of its own; 0: 1 */
     unsigned max_batch_delay_us; /* how long a batch behind a batch waits to be filled */
+    size_t max_batch_texts;      /* computed together at most; 0: 1,024; 1: each text alone */
 };
 
 struct berth_server_options {

@@ -25,6 +25,7 @@ static bool parse_model_option(char *argument, struct berth_served_model *served
         {"instances", 0, NULL, cli_read_positive, &served->instances, "a number, 1 or more"},
         {"version", 0, NULL, cli_read_string, &served->version, "a name"},
         {"max-batch-tokens", 0, NULL, cli_read_positive, &options->max_batch_tokens, "a number, 1 or more"},
+        {"max-batch-texts", 0, NULL, cli_read_positive, &served->max_batch_texts, "a number, 1 or more"},
         {"max-batch-delay-us", 0, NULL, cli_read_size, &delay, "microseconds"},
     };
     char *value = strchr(argument, '=');
@@ -153,7 +154,7 @@ int cli_serve(int argc, char **argv)
     struct berth_server_options options = {.host = "127.0.0.1"};
     struct cli_page page = {0};
     struct cli_strings keys = {0}, origins = {0};
-    size_t port = 5001, timeout = 0, queue = 0, drain = 0, delay = 0, instances = 0;
+    size_t port = 5001, timeout = 0, queue = 0, drain = 0, delay = 0, instances = 0, texts = 0;
     const struct cli_flag flags[] = {
         CLI_HEADING("models"),
         {"model", 'm', "NAME=MODEL", cli_read_strings, &models,
@@ -174,6 +175,8 @@ int cli_serve(int argc, char **argv)
         {"instances", 0, "N", cli_read_positive, &instances, "of each model, with its own threads each (default 1)"},
         {"max-batch-tokens", 0, "N", cli_read_positive, &common.options.max_batch_tokens,
          "tokens computed together at most (default 1024)"},
+        {"max-batch-texts", 0, "N", cli_read_positive, &texts,
+         "texts computed together at most (default 1024; 1: no batching)"},
         {"max-batch-delay-us", 0, "N", cli_read_size, &delay,
          "how long a batch behind a batch waits to be filled (default 0)"},
         {"max-queue-ms", 0, "N", cli_read_positive, &queue,
@@ -227,6 +230,7 @@ int cli_serve(int argc, char **argv)
         if (!cli_parse_served(argument, &common.options, &served[i], fault, sizeof fault))
             return cli_usage(&verb, "-m: %s", fault);
         served[i].instances = served[i].instances ? served[i].instances : instances;
+        served[i].max_batch_texts = served[i].max_batch_texts ? served[i].max_batch_texts : texts;
         served[i].max_batch_delay_us = served[i].max_batch_delay_us ? served[i].max_batch_delay_us : (unsigned)delay;
         for (size_t k = 0; k < i; k++)
             if (strcmp(served[k].name, served[i].name) == 0 && same_version(&served[k], &served[i]))

@@ -183,7 +183,7 @@ static enum berth_status warm(struct berth_instance *instance, struct berth_erro
     for (size_t i = 0; i < TEXTS; i++)
         sequences[i] = (struct berth_sequence){.ids = ids, .size = length};
     for (size_t round = 0; round < ROUNDS && status == BERTH_OK; round++) {
-        size_t count = round == 0 ? 1 : TEXTS;
+        size_t count = round == 0 ? 1 : berth_min(TEXTS, queue->max_texts);
         uint64_t began = berth_clock_ns();
         status = info->has_head ? berth_session_classify_sequences(instance->session, sequences, count,
                                                                    instance->results, err)
@@ -239,6 +239,8 @@ enum berth_status berth_deployment_new(struct berth_entry *entry, struct berth_w
     queue->max_tokens = berth_max(options->max_batch_tokens ? options->max_batch_tokens : BATCH_TOKENS,
                                   deployment->info->max_length);
     queue->max_texts = berth_min(queue->max_tokens, BATCH_TEXTS);
+    if (options->max_batch_texts)
+        queue->max_texts = berth_min(queue->max_texts, options->max_batch_texts);
     queue->batch_ns = options->max_batch_tokens ? 0 : BATCH_NS;
     queue->max_delay_ns = options->max_delay_ns;
     deployment->instance = berth_calloc(options->instances, sizeof *deployment->instance);

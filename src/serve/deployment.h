@@ -41,6 +41,7 @@ struct berth_deployment {
 struct berth_deployment_options {
     size_t threads, instances;
     size_t max_batch_tokens; /* 0: the default */
+    size_t max_batch_texts;  /* 0: the default, which is also the most */
     uint64_t max_delay_ns;
 };
 

@@ -87,6 +87,7 @@ static enum berth_status deploy(struct berth_registry *registry, struct berth_en
         .threads = threads ? threads : share,
         .instances = entry->instances,
         .max_batch_tokens = entry->served.max_batch_tokens,
+        .max_batch_texts = entry->max_batch_texts,
         .max_delay_ns = entry->max_delay_ns,
     };
     struct berth_deployment *deployment;
@@ -181,6 +182,7 @@ static enum berth_status fill_entry(struct berth_entry *entry, const struct bert
     entry->options =
         (struct berth_options){.log = served->options.log, .log_context = served->options.log_context};
     entry->instances = berth_max(served->instances, 1);
+    entry->max_batch_texts = served->max_batch_texts;
     entry->max_delay_ns = (uint64_t)served->max_batch_delay_us * 1000u;
     entry->name = berth_strdup(served->name);
     entry->version = berth_strdup(version);
@@ -329,7 +331,8 @@ enum berth_status berth_registry_quantise(struct berth_registry *registry, struc
     if (!opened)
         return berth_fail_memory(err, "a model at int8", sizeof *opened);
     struct berth_served_model served = {
-        .name = entry->name, .model = entry->path, .options = entry->served, .instances = entry->instances};
+        .name = entry->name, .model = entry->path, .options = entry->served, .instances = entry->instances,
+        .max_batch_texts = entry->max_batch_texts};
     served.options.precision = BERTH_PRECISION_INT8;
     opened->is_quantised = true;
     opened->metrics = entry->metrics;

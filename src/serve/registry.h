@@ -21,6 +21,7 @@ struct berth_entry {
     struct berth_options options; /* of new sessions: log only */
     size_t instances;
     uint64_t max_delay_ns;
+    size_t max_batch_texts; /* 0: the default */
     struct berth_metrics *metrics; /* owned, but of a `quantised` entry, which counts with its model */
     struct berth_entry *quantised; /* the same at int8, once somebody asked for it; owned */
     bool is_quantised;
