@@ -4,12 +4,18 @@ berth=${BERTH_BINARY:?the program under test}
 source_folder=${BERTH_SOURCE:?the checkout}
 shared=${BERTH_SHARED:-$source_folder/../shared}
 work=$(mktemp -d)
+part=${BERTH_TESTS_PART:-} # set under sanitizers: a long test runs in a stated part (tests/support/part.h)
 trap 'rm -rf "$work"' EXIT
 failures=0
 checks=0
 # What ONNX Runtime's library keeps until the process ends is not ours (sanitizer builds).
 echo "leak:libonnxruntime" >"$work/not-ours"
 export LSAN_OPTIONS="suppressions=$work/not-ours:print_suppressions=0"
+
+# part_of WHOLE PART: WHOLE, or PART where only a part runs.
+part_of() {
+    [ -n "$part" ] && printf '%s' "$2" || printf '%s' "$1"
+}
 
 fail() {
     echo "FAILED: $*" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test_finetune.sh: `berth finetune` from outside: tasks end to end, the directory it writes, a run that is killed and
-# resumed, and what it refuses.
+# resumed, and what it refuses. Where only a part runs: on the first lines of the data, and fewer steps.
 source "$(dirname "$0")/lib.sh"
 [ -r "$shared/data/glue/RTE/train.tsv" ] || { echo "SKIP: test_finetune: $shared/data/glue is missing"; exit 77; }
 
@@ -12,10 +12,13 @@ tiny="finetune -q -m random:bert-tiny --max-length 32 --batch-size 16 --logging-
 # --- every task of GLUE that the data hold, with the metric that decides -----------------------------
 for row in CoLA:cola:matthews_correlation MRPC:mrpc:f1 RTE:rte:accuracy STS-B:stsb:pearson WNLI:wnli:accuracy; do
     IFS=: read -r folder task metric <<<"$row"
-    expect 0 "" "$berth" $tiny --task "$task" --train "$shared/data/glue/$folder/train.tsv" --dev "$shared/data/glue/$folder/dev.tsv" \
+    for split in train dev; do
+        head -n "$(part_of 1000000 301)" "$shared/data/glue/$folder/$split.tsv" >"$work/$split.tsv"
+    done
+    expect 0 "" "$berth" $tiny --task "$task" --train "$work/train.tsv" --dev "$work/dev.tsv" \
         --max-steps 6 -o "$work/$task"
     grep -q "^$metric " "$work/out" || fail "$task: no $metric: $(cat "$work/out")"
-    expect 0 "" "$berth" eval -q -m "$work/$task" --max-length 32 --task "$task" --data "$shared/data/glue/$folder/dev.tsv" --json
+    expect 0 "" "$berth" eval -q -m "$work/$task" --max-length 32 --task "$task" --data "$work/dev.tsv" --json
     for key in loss "$metric"; do
         awk -v a="$(value $key "$work/out")" -v b="$(value $key "$work/$task/eval_results.json")" \
             'BEGIN { exit !(a != "" && (a == b || (a - b < 2e-5 && b - a < 2e-5))) }' ||
@@ -74,7 +77,7 @@ refused "needs the same; leave it out" "$berth" $hidden -m random:bert-mini --ma
 refused "from one teacher" "$berth" $hidden --max-steps 2 --teacher "$work/teacher" --teacher "$work/opposed" -o "$work/x"
 
 # --- pre-training on lines of text, then fine-tuning from that --------------------------------------
-cut -f 1 "$shared/data/sst2/dev.tsv" >"$work/lines.txt"
+head -n "$(part_of 1000000 101)" "$shared/data/sst2/dev.tsv" | cut -f 1 >"$work/lines.txt"
 expect 0 "" "$berth" $tiny --objective mlm --train "$work/lines.txt" --dev "$work/lines.txt" --max-steps 4 -o "$work/mlm"
 grep -q "^perplexity" "$work/out" || fail "mlm: no perplexity: $(cat "$work/out")"
 grep -q BertForMaskedLM "$work/mlm/config.json" || fail "mlm: not a BertForMaskedLM"
@@ -84,8 +87,9 @@ expect 0 "" "$berth" predict -q -m "$work/from-mlm" "a fine film"
 refused "unknown objective" "$berth" $tiny --objective guess --train "$work/lines.txt" -o "$work/x"
 
 # --- the same command gives the same bits, killed and resumed too -----------------------------------
-head -600 "$shared/data/sst2/train.tsv" >"$work/train.tsv"
-run="$tiny --task sst2 --train $work/train.tsv --dev $shared/data/sst2/dev.tsv --epochs 2 --eval-steps 30 --save-steps 7 --word-dropout 0.1"
+head -n "$(part_of 600 240)" "$shared/data/sst2/train.tsv" >"$work/train.tsv"
+head -n "$(part_of 1000000 101)" "$shared/data/sst2/dev.tsv" >"$work/dev.tsv"
+run="$tiny --task sst2 --train $work/train.tsv --dev $work/dev.tsv --epochs 2 --eval-steps $(part_of 30 12) --save-steps 7 --word-dropout 0.1"
 expect 0 "" "$berth" $run -o "$work/whole"
 for pause in 0.4 0.7 0.5; do
     { timeout -s KILL $pause "$berth" $run -o "$work/parts" --resume; } >/dev/null 2>&1

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # test_quantize.sh: `berth quantize` from outside: checkpoints that answer as rounding at load does, the price on labelled texts, layers
 # kept until a drop holds, refusals that leave nothing behind; and the exported int8 form against the engine's own.
+# Where only a part runs: on the first texts of the development set.
 . "$(dirname "$0")/lib.sh"
 models=$shared/golden/models
 trained=$shared/golden/trained
 dev=$shared/data/sst2/dev.tsv
 [ -d "$models" ] || { echo "SKIP: test_quantize: $models is missing"; exit 77; }
+if [ -n "$part" ] && [ -r "$dev" ]; then
+    head -n 201 "$dev" >"$work/dev.tsv"
+    dev=$work/dev.tsv
+fi
 texts="a witty film
 the plot is thin, the jokes are older than the actors and still: not bad
 no"

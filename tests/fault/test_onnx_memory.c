@@ -27,6 +27,7 @@ static enum berth_status export_model(void *context, struct berth_error *err)
 {
     struct job *job = context;
     struct berth_onnx_files files;
+    unlink(job->path);
     enum berth_status status = berth_onnx_export(job->encoder, job->path, &job->options, &files, err);
     if (status == BERTH_OK)
         return berth_onnx_commit(&files, err);

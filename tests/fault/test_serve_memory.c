@@ -12,11 +12,29 @@
 #include "berth/berth.h"
 #include "support/fault.h"
 #include "support/http.h"
+#include "support/tiny_model.h"
 
 enum { ANSWER_SIZE = 1024 };
 
+/* As small as a model can be: it is loaded some thousand times. */
+static struct support_model model;
 static const struct berth_served_model served = {
-    .name = "tiny", .model = "random:bert-tiny", .options = {.threads = 1}};
+    .name = "tiny", .model = model.directory, .options = {.threads = 1}};
+
+static int write_model(void **state)
+{
+    (void)state;
+    tiny_init(&model);
+    tiny_write(&model, tiny_vocab);
+    return 0;
+}
+
+static int remove_model(void **state)
+{
+    (void)state;
+    tiny_clear(&model);
+    return 0;
+}
 
 static enum berth_status start_and_stop(void *context, struct berth_error *err)
 {
@@ -68,7 +86,7 @@ static void request_with_any_allocation_failing_leaves_the_server_well(void **st
 
 static enum berth_status measure(void *context, struct berth_error *err)
 {
-    static const char *const models[] = {"random:bert-tiny"};
+    const char *const models[] = {model.directory};
     static const size_t lengths[] = {4, 600}, batches[] = {2};
     struct berth_bench_options options = {.models = models,
                                           .model_count = 1,
@@ -99,5 +117,5 @@ int main(void)
         cmocka_unit_test(request_with_any_allocation_failing_leaves_the_server_well),
         cmocka_unit_test(bench_with_any_allocation_failing_says_so),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, write_model, remove_model);
 }

@@ -33,7 +33,9 @@ typedef enum berth_status fault_operation(void *context, struct berth_error *err
  * failure must be BERTH_NO_MEMORY with a sentence that says "out of memory" (jansson reports a failed
  * allocation of its own as a malformed text: then BERTH_FORMAT and BERTH_INVALID_ARGUMENT pass too), no run
  * may leave a block behind, and the last one must succeed. The operation must allocate at least `at_least`
- * times; exactly `spare` allocations fail without harm. */
+ * times; exactly `spare` allocations fail without harm.
+ * Where only a part of a test runs (part.h) and there are many allocations: the first and the last one of each chain
+ * of callers fail, and every 64th; at most `spare` without harm. */
 void fault_each(fault_operation *run, void *context, long at_least, long spare);
 
 /* The same, but true with the fault in words instead of a failed test. */

@@ -2,6 +2,7 @@
  * within the bound of its sums. The other tests of kernels run them so, too, against plain loops; here are
  * the shapes that their blocks and passes make special, faults, and what a machine with AMX adds. */
 #include "kernel_test.h"
+#include "support/part.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,13 +120,14 @@ static void check_shape(size_t m, size_t n, size_t k, enum berth_epilogue_act ac
 static void gemm_every_shape_of_block(void **state)
 {
     (void)state;
-    for (size_t m = 1; m <= 70; m++)
+    const size_t step = part_of(1, 3); /* in part; prime to the sizes of blocks */
+    for (size_t m = 1; m <= 70; m += step)
         check_shape(m, 70, 40, BERTH_K_NONE);
-    for (size_t n = 1; n <= 140; n++) {
+    for (size_t n = 1; n <= 140; n += step) {
         check_shape(40, n, 70, BERTH_K_GELU_ERF);
         check_shape(9, n, 70, BERTH_K_NONE);
     }
-    for (size_t k = 1; k <= 200; k += 3)
+    for (size_t k = 1; k <= 200; k += 3 * step)
         check_shape(49, 50, k, BERTH_K_NONE);
 }
 
