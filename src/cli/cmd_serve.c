@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "cli/served.h"
 #include "cli/verbs.h"
@@ -117,6 +120,10 @@ int cli_serve_until_signal(struct berth_server_options *options, const char *nam
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+#ifdef __GLIBC__
+    /* A threshold that is set stays: weights that a reload frees go back to the system, not into a heap that ages with them. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
     struct berth_error err;
     struct berth_server *server;
     if (berth_server_start(options, &server, &err) != BERTH_OK)
