@@ -92,7 +92,8 @@ static uint64_t fingerprint(const struct run *run)
                              run->engine->options.warmup_steps,
                              (size_t)run->job->seed,
                              o->early_stopping_patience,
-                             run->job->bf16};
+                             run->job->bf16,
+                             run->job->gpu != NULL};
     uint64_t hash = mix_bytes(1, numbers, sizeof numbers);
     hash = mix_bytes(hash, counts, sizeof counts);
     hash = mix_bytes(hash, data->offsets, (data->count + 1) * sizeof *data->offsets);
@@ -144,8 +145,10 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     count_steps(run);
     BERTH_TRY(berth_weights_new(job->encoder, &made, job->kernels, &run->weights, err));
     const struct berth_optimizer_options options = optimizer_options(run);
-    BERTH_TRY(berth_train_engine_native(job->encoder, run->weights, job->kernels, job->team, &bounds, job->bf16,
-                                        &options, &run->engine, err));
+    BERTH_TRY(job->gpu ? berth_train_engine_cuda(job->gpu, job->encoder, run->weights, &bounds, job->bf16, hidden > 0,
+                                                 &options, &run->engine, err)
+                       : berth_train_engine_native(job->encoder, run->weights, job->kernels, job->team, &bounds,
+                                                   job->bf16, &options, &run->engine, err));
     if (job->masked)
         BERTH_TRY(berth_masking_init(&run->masking, job->tokenizer, run->weights->vocab, bounds.tokens, err));
     BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, hidden, err));

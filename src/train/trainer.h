@@ -20,6 +20,7 @@ struct berth_train_job {
     const struct berth_tokenizer *tokenizer;
     const struct berth_kernels *kernels;
     struct berth_team *team;
+    const struct berth_gpu *gpu; /* to train on; NULL: the CPU */
     const struct berth_train_data *train, *dev; /* dev NULL: none */
     const struct berth_label_map *labels;
     struct berth_loss loss;
