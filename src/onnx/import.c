@@ -12,6 +12,7 @@
 #include "formats/checkpoint_build.h"
 #include "model/families.h"
 #include "onnx/match.h"
+#include "onnx/operators.h"
 
 enum {
     NAME_SIZE = 160,
@@ -455,6 +456,20 @@ static size_t flatten(struct match *m, const char *value, const char *leaves[EMB
     return count + 1;
 }
 
+/* Where a row of an embedding was expected. Constant folding leaves a constant of the rows there when the texts' length is
+ * fixed: the other rows are in no such file. */
+static void refuse_row(struct match *m, const char *value)
+{
+    struct berth_tensor rows;
+    if (berth_match_constant(m, value, &rows) && m->status == BERTH_OK)
+        m->status = berth_fail(m->err, BERTH_UNSUPPORTED,
+                               "%s: '%s' has the embeddings of fixed positions folded in, and no table of all: the graph is for "
+                               "texts of one length; export it with a dynamic sequence axis",
+                               berth_onnx_name(m->file), value);
+    else
+        berth_match_refuse(m, value, "a row of the word, position or token type embedding");
+}
+
 /* The sum of the rows that ids, types and positions choose. */
 static void import_rows(struct import *im, const char *sum)
 {
@@ -473,7 +488,7 @@ static void import_rows(struct import *im, const char *sum)
                                                                                     : 1;
         if (!*ids || berth_match_int(node, "axis", 0) != 0 || (kind == 1 && !is_positions(m, ids)) ||
             tables[kind].data || !berth_match_constant(m, berth_match_input(node, 0), &tables[kind])) {
-            berth_match_refuse(m, leaves[i], "a row of the word, position or token type embedding");
+            refuse_row(m, leaves[i]);
             return;
         }
     }
@@ -574,6 +589,7 @@ static enum berth_status import_file(struct berth_onnx_file *file, struct berth_
         status = berth_fail_memory(err, "a name", strlen(berth_onnx_name(file)));
         goto fail;
     }
+    BERTH_TRY(berth_onnx_check_operators(file, err));
     BERTH_TRY(berth_checkpoint_begin(name, &checkpoint, err));
     BERTH_TRY(import_graph(file, config, checkpoint, err));
     BERTH_TRY(berth_checkpoint_finish(checkpoint, err));
