@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "support/cuda_emulated.h"
 #include "support/engine_support.h"
 #include "support/fault.h"
