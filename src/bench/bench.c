@@ -106,11 +106,13 @@ void berth_bench_suite_study(struct berth_bench_options *o)
 {
     FILL(models, model_count, study_models);
     FILL(runtimes, runtime_count, study_runtimes);
-    FILL(optimizations, optimization_count, study_optimizations);
+    for (size_t i = 0; i < o->runtime_count; i++)
+        if (o->runtimes[i] == BERTH_RUNTIME_ONNXRUNTIME)
+            FILL(optimizations, optimization_count, study_optimizations);
     FILL(precisions, precision_count, study_precisions);
     FILL(batches, batch_count, study_batches);
     FILL(lengths, length_count, study_lengths);
-    if (o->trials == 0)
+    if (o->trials == 0 && o->percentile == 0)
         o->trials = 5; /* as the study had it; more give intervals */
     if (!o->protocol)
         o->protocol = "study";
