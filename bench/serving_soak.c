@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "serving.h"
 
-enum { CONNECTIONS = 16, ROUND = 200, LEAVERS = 2, RELOAD_EVERY = 20, WARM_RELOADS = 10, WRONG_EVERY = 16, BARS = 10 };
+enum { CONNECTIONS = 16, ROUND = 200, LEAVERS = 2, RELOAD_EVERY = 10, WARM_RELOADS = 4, WRONG_EVERY = 16, BARS = 10 };
 
 /* What grows beyond this is a leak: MB, and a share of what it was. */
 static const double grown_mb = 4, grown_share = 0.02;

@@ -323,28 +323,28 @@ enum berth_status berth_checkpoint_open_memory(const char *name, const void *dat
     return open_one(name, size > 0 ? data : "", size, checkpoint, err);
 }
 
+const struct berth_weights_name berth_weights_names[BERTH_WEIGHTS_NAMES] = {
+    {"model.safetensors", false},
+    {"model.safetensors.index.json", true},
+    {"pytorch_model.bin", false},
+    {"pytorch_model.bin.index.json", true},
+};
+
 enum berth_status berth_checkpoint_open(const char *directory, struct berth_checkpoint **checkpoint,
                                         struct berth_error *err)
 {
-    static const struct {
-        const char *name;
-        bool index;
-    } candidates[] = {{"model.safetensors", false},
-                      {"model.safetensors.index.json", true},
-                      {"pytorch_model.bin", false},
-                      {"pytorch_model.bin.index.json", true}};
     *checkpoint = NULL;
     if (!berth_directory_exists(directory))
         return berth_fail(err, BERTH_NOT_FOUND, "%s: no such directory", directory);
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        char *path = berth_path_join(directory, candidates[i].name);
+    for (size_t i = 0; i < BERTH_WEIGHTS_NAMES; i++) {
+        char *path = berth_path_join(directory, berth_weights_names[i].name);
         if (!path)
             return berth_fail_memory(err, directory, 0);
         /* A directory of that name counts too, to be refused by name. */
         bool exists = berth_path_present(path);
         enum berth_status status = BERTH_OK;
         if (exists)
-            status = candidates[i].index ? open_sharded(directory, path, checkpoint, err)
+            status = berth_weights_names[i].index ? open_sharded(directory, path, checkpoint, err)
                                          : open_one(path, NULL, 0, checkpoint, err);
         berth_free(path);
         if (exists)
@@ -355,8 +355,7 @@ enum berth_status berth_checkpoint_open(const char *directory, struct berth_chec
         "%s: no weights: neither model.safetensors nor pytorch_model.bin, nor an index of shards", directory);
 }
 
-/* --- serving
- * ------------------------------------------------------------------------------------------------- */
+/* --- serving --------------------------------------------------------------------------------------- */
 
 size_t berth_checkpoint_count(const struct berth_checkpoint *checkpoint)
 {

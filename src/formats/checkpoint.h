@@ -17,6 +17,14 @@
 
 struct berth_checkpoint;
 
+/* Where a model directory may have its weights: the first of these that is there is read. An index names shards. */
+enum { BERTH_WEIGHTS_NAMES = 4 };
+struct berth_weights_name {
+    const char *name;
+    bool index;
+};
+extern const struct berth_weights_name berth_weights_names[BERTH_WEIGHTS_NAMES];
+
 /* Opens the weights of a model directory (safetensors is preferred to .bin). BERTH_NOT_FOUND when it has
  * none. */
 enum berth_status berth_checkpoint_open(const char *directory, struct berth_checkpoint **checkpoint,

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/checkpoint.h"
 #include "formats/hf_config.h"
 #include "hub/cache.h"
 #include "hub/fetch.h"
@@ -209,20 +210,14 @@ fail:
 static enum berth_status fetch_weights(struct berth_hub_pull *pull, const struct berth_hub_listing *listing,
                                        struct berth_error *err)
 {
-    static const struct {
-        const char *name;
-        bool index;
-    } candidates[] = {{"model.safetensors", false},
-                      {"model.safetensors.index.json", true},
-                      {"pytorch_model.bin", false},
-                      {"pytorch_model.bin.index.json", true}};
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+    for (size_t i = 0; i < BERTH_WEIGHTS_NAMES; i++) {
+        const char *name = berth_weights_names[i].name;
         bool found;
-        enum berth_status status = fetch_if_any(pull, listing, candidates[i].name, &found, err);
+        enum berth_status status = fetch_if_any(pull, listing, name, &found, err);
         if (status != BERTH_OK)
             return status;
         if (found)
-            return candidates[i].index ? fetch_shards(pull, listing, candidates[i].name, err) : BERTH_OK;
+            return berth_weights_names[i].index ? fetch_shards(pull, listing, name, err) : BERTH_OK;
     }
     return berth_fail(err, BERTH_NOT_FOUND,
                       "%s: has no weights that berth reads: neither model.safetensors nor pytorch_model.bin, nor an "

@@ -136,7 +136,12 @@ refused "task stsb is a regression" "$berth" $tiny -m "$work/rte" --task stsb --
 refused "task cola has 2 labels" "$berth" $tiny -m "$work/sets" --task cola --train "$shared/data/glue/CoLA/train.tsv"
 refused "learning rate" "$berth" $tiny --task csv --train "$work/a.csv" --learning-rate 0
 refused "unknown schedule" "$berth" $tiny --task csv --train "$work/a.csv" --lr-scheduler steps
-timeout -s KILL 1 "$berth" $run --epochs 50 -o "$work/stale" >/dev/null 2>&1
+"$berth" $run --epochs 50 -o "$work/stale" >/dev/null 2>&1 &
+for i in $(seq 600); do # until its first state lies there, however slow this machine is
+    [ -e "$work/stale/resume.safetensors" ] && break
+    sleep 0.1
+done
+{ kill -KILL $! && wait $!; } 2>/dev/null
 refused "other options" "$berth" $run --epochs 40 -o "$work/stale" --resume
 refused "cannot make" "$berth" $tiny --task csv --train "$work/a.csv" -o "$work/a.csv/x"
 printf 'text,label\nfine,1e160\nbad,0.5\n' >"$work/huge.csv"
