@@ -103,8 +103,10 @@ void serving_pause(unsigned ms);
 /* A connected, blocking socket. */
 int serving_connect(const struct serving_server *server);
 
-/* A client that sends, waits and closes, and is counted by what had come until then. */
-void serving_leave(const struct serving_server *server, const struct berth_wire *wire, unsigned stay_ms,
+/* A client that sends, waits and leaves, and is counted by what had come until then. It closes by half and reads what still
+ * comes, so that both sides know the same of it; `abruptly` it is gone, and an answer on its way may be a success to the
+ * server alone, or to the client alone when a part of it had come. */
+void serving_leave(const struct serving_server *server, const struct berth_wire *wire, unsigned stay_ms, bool abruptly,
                    struct serving_counts *counts);
 
 /* What the server's metrics say. */

@@ -23,17 +23,27 @@ int serving_connect(const struct serving_server *server)
     return fd;
 }
 
-void serving_leave(const struct serving_server *server, const struct berth_wire *wire, unsigned stay_ms,
+void serving_leave(const struct serving_server *server, const struct berth_wire *wire, unsigned stay_ms, bool abruptly,
                    struct serving_counts *counts)
 {
-    char answer[64] = {0};
+    char answer[4096];
     int status = 0, fd = serving_connect(server);
+    size_t had = 0;
     if (send(fd, wire->bytes, wire->size, MSG_NOSIGNAL) != (ssize_t)wire->size)
         serving_die("a client that leaves cannot even ask: %s", strerror(errno));
     serving_pause(stay_ms);
-    if (recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT) > 0)
-        sscanf(answer, "HTTP/1.1 %d", &status);
+    if (!abruptly)
+        shutdown(fd, SHUT_WR); /* an answer that was on its way still arrives; then the server closes */
+    for (ssize_t n; had < sizeof answer - 1; had += (size_t)n) {
+        n = recv(fd, answer + had, sizeof answer - 1 - had, abruptly ? MSG_DONTWAIT : 0);
+        if (n <= 0)
+            break;
+    }
+    answer[had] = 0;
+    sscanf(answer, "HTTP/1.1 %d", &status);
     close(fd);
+    if (status == 499) /* what the server says to one that it found gone */
+        status = 0;
     counts->left += status == 0;
     counts->good += status == 200;
     counts->refused += status == 429 || status == 503;

@@ -35,7 +35,7 @@ static void *leave_again_and_again(void *argument)
 {
     struct leaver *leaver = argument;
     for (size_t i = 0; !atomic_load(&leaver->stop); i++)
-        serving_leave(leaver->server, &leaver->wires[i % SERVING_TEXTS], STAY_MS, &leaver->counts);
+        serving_leave(leaver->server, &leaver->wires[i % SERVING_TEXTS], STAY_MS, false, &leaver->counts);
     return NULL;
 }
 

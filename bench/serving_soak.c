@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "serving.h"
 
@@ -35,7 +36,7 @@ static void run_round(const struct serving_server *server, const struct berth_wi
     *worst = fmax(*worst, tally.p99);
     serving_free_run(&run);
     for (size_t i = 0; i < LEAVERS; i++)
-        serving_leave(server, &wires[1 + i % (WRONG_EVERY - 1)], i % 4, want);
+        serving_leave(server, &wires[1 + i % (WRONG_EVERY - 1)], i % 4, i % 2 == 0, want);
 }
 
 void serving_soak(const struct serving_options *options)
@@ -52,7 +53,7 @@ void serving_soak(const struct serving_options *options)
     printf("soak, %s, %.0f s\n", model, seconds);
     size_t sent = 0, rounds = 0, warm = WARM_RELOADS * RELOAD_EVERY;
     uint64_t began = 0;
-    for (double at = 0; at < seconds; rounds++) {
+    for (double at = 0; at < seconds || least[BARS - 1] <= 0; rounds++) {
         if (rounds == warm) /* the allocator holds by now what it will hold: old and new models lay beside each other */
             began = berth_clock_ns();
         if (rounds % RELOAD_EVERY == RELOAD_EVERY / 2)
@@ -61,7 +62,7 @@ void serving_soak(const struct serving_options *options)
         sent += ROUND + LEAVERS;
         if (rounds < warm)
             continue;
-        size_t bar = (size_t)(at / seconds * BARS);
+        size_t bar = berth_min((size_t)(at / seconds * BARS), BARS - 1);
         double resident = serving_resident(server.pid);
         most = fmax(most, resident);
         /* the least of a tenth: a leak lifts it, a reload, while two models are there, does not */

@@ -124,7 +124,7 @@ static void compare_in_process(const struct serving_server *server, const struct
 
 static void compare_batching(const struct serving_server *on, const struct berth_wire *wires, const char *model, double seconds)
 {
-    static const size_t connections[] = {1, 2, 4, 16, 64};
+    static const size_t connections[] = {1, 2, 8, 64};
     static const char *const alone[] = {"--max-batch-texts", "1", NULL};
     struct serving_server off;
     serving_start(&off, model, alone);

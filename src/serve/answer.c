@@ -94,7 +94,7 @@ static struct MHD_Response *make_response(struct berth_request *request)
         add(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     if (reply->status == 401)
         add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    if (request->last || atomic_load(&request->server->draining))
+    if (request->closes || atomic_load(&request->server->draining))
         add(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
 }

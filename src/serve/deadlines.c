@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -18,6 +20,7 @@ struct berth_watch {
     int socket;
     uint64_t late;        /* ns of the clock; UINT64_MAX: never */
     const char *farewell; /* sent before the cut; NULL: nothing */
+    size_t place;         /* among those that are asked for; SIZE_MAX: none */
 };
 
 struct berth_deadlines {
@@ -27,6 +30,9 @@ struct berth_deadlines {
     pthread_cond_t changed;
     struct berth_watch *first;
     bool stopping;
+    /* the thread's own */
+    struct pollfd *asked;
+    size_t capacity;
 };
 
 static void cut_late(struct berth_deadlines *deadlines)
@@ -42,12 +48,47 @@ static void cut_late(struct berth_deadlines *deadlines)
         }
 }
 
-/* Looks eight times in a timeout, at most every 10 ms: a step ends at the latest an eighth after its moment.
- */
+/* Those whose next step is the client's, to be asked whether they have closed. */
+static size_t list_open(struct berth_deadlines *deadlines)
+{
+    size_t count = 0;
+    for (struct berth_watch *watch = deadlines->first; watch; watch = watch->next) {
+        watch->place = SIZE_MAX;
+        if (watch->late == UINT64_MAX)
+            continue;
+        if (count == deadlines->capacity) {
+            size_t capacity = count ? 2 * count : 64;
+            struct pollfd *grown = berth_realloc(deadlines->asked, capacity, sizeof *grown);
+            if (!grown)
+                return count; /* the others have their time */
+            deadlines->asked = grown;
+            deadlines->capacity = capacity;
+        }
+        deadlines->asked[count] = (struct pollfd){.fd = watch->socket, .events = POLLRDHUP};
+        watch->place = count++;
+    }
+    return count;
+}
+
+/* libmicrohttpd 0.9.75 does not see the end of a stream that arrives together with data. Shutting down a side that the
+ * client has closed already changes nothing but that the event loop is told once more. */
+static void tell_of_ends(struct berth_deadlines *deadlines, size_t count)
+{
+    int unread;
+    for (struct berth_watch *watch = deadlines->first; watch; watch = watch->next)
+        if (watch->place < count && watch->late != UINT64_MAX && (deadlines->asked[watch->place].revents & POLLRDHUP) &&
+            ioctl(watch->socket, FIONREAD, &unread) == 0 && unread == 0)
+            shutdown(watch->socket, SHUT_RD);
+}
+
+/* Looks eight times in a timeout and at least every second, at most every 10 ms: a step ends at the latest an eighth
+ * after its moment. */
 static void *look(void *argument)
 {
     struct berth_deadlines *deadlines = argument;
     uint64_t pause = deadlines->timeout_ns / 8;
+    if (pause > 1000000000u)
+        pause = 1000000000u;
     if (pause < 10000000u)
         pause = 10000000u;
     pthread_mutex_lock(&deadlines->lock);
@@ -57,6 +98,12 @@ static void *look(void *argument)
                                   .tv_nsec = (long)(until % 1000000000u)};
         pthread_cond_timedwait(&deadlines->changed, &deadlines->lock, &moment);
         cut_late(deadlines);
+        size_t count = list_open(deadlines);
+        pthread_mutex_unlock(&deadlines->lock); /* so many are not asked in no time */
+        int closed = poll(deadlines->asked, count, 0);
+        pthread_mutex_lock(&deadlines->lock);
+        if (closed > 0)
+            tell_of_ends(deadlines, count);
     }
     pthread_mutex_unlock(&deadlines->lock);
     return NULL;
@@ -103,6 +150,7 @@ void berth_deadlines_free(struct berth_deadlines *deadlines)
     }
     pthread_cond_destroy(&deadlines->changed);
     pthread_mutex_destroy(&deadlines->lock);
+    berth_free(deadlines->asked);
     berth_free(deadlines);
 }
 
@@ -112,6 +160,7 @@ struct berth_watch *berth_deadlines_watch(struct berth_deadlines *deadlines, int
     if (!watch)
         return NULL;
     watch->socket = socket;
+    watch->place = SIZE_MAX;
     watch->late = berth_clock_ns() + deadlines->timeout_ns;
     pthread_mutex_lock(&deadlines->lock);
     watch->next = deadlines->first;

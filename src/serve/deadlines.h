@@ -1,7 +1,7 @@
 /* deadlines.h: how long each connection may take over its next step. A client that trickles a byte a second
  * is never idle, so an idle timeout does not bound it: here each step (the next request line, its headers and
  * body, reading the answer) has one moment by which it must be over. A thread of its own cuts the connections
- * that are late. */
+ * that are late, and sees within a second those that their clients have closed in the middle of a step. */
 #ifndef BERTH_SERVE_DEADLINES_H
 #define BERTH_SERVE_DEADLINES_H
 

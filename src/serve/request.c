@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "serve/answer.h"
 #include "serve/form.h"
+#include "serve/framing.h"
 #include "serve/handlers.h"
 #include "serve/route.h"
 
@@ -64,15 +65,10 @@ static const char late_request[] =
     "Connection: close\r\n\r\n"
     "{\"error\": \"the request did not arrive within --request-timeout-ms\", \"error_type\": \"Timeout\"}\n";
 
-/* The request line is there: from now on headers and body have their time. The result is the request: none
- * yet. */
-void *berth_request_on_line(void *context, const char *uri, struct MHD_Connection *connection)
-{
-    (void)uri;
-    struct berth_loop *loop = context;
-    berth_deadlines_begin(loop->server->deadlines, watch_of(connection), loop->tls ? NULL : late_request);
-    return NULL;
-}
+static const char long_target[] =
+    "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/json\r\nContent-Length: 77\r\n"
+    "Connection: close\r\n\r\n"
+    "{\"error\": \"the target of the request is too long\", \"error_type\": \"TooLarge\"}\n";
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
@@ -141,15 +137,32 @@ static void copy_cut(char *out, size_t size, const char *text)
     out[length] = 0;
 }
 
-static struct berth_request *begin(struct berth_loop *loop, struct MHD_Connection *connection,
-                                   const char *method, const char *path)
+/* The request line is there: from now on headers and body have their time. The target is looked at now because the
+ * library decodes it in place; NULL, when memory ran out, closes the connection once the head is there. */
+void *berth_request_on_line(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    struct berth_server *server = loop->server;
+    struct berth_loop *loop = context;
+    berth_deadlines_begin(loop->server->deadlines, watch_of(connection), loop->tls ? NULL : late_request);
     struct berth_request *request = new_request(loop);
     if (!request)
         return NULL;
-    request->server = server;
+    request->server = loop->server;
     request->loop = loop;
+    request->target_size = strlen(uri);
+    if (berth_framing_target(uri, &request->target_fault) == 414) {
+        int fd = socket_of(connection);
+        if (!loop->tls)
+            (void)send(fd, long_target, sizeof long_target - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        shutdown(fd, SHUT_RDWR);
+    }
+    return request;
+}
+
+static void begin(struct berth_request *request, struct MHD_Connection *connection, const char *method,
+                  const char *path)
+{
+    struct berth_server *server = request->server;
+    request->begun = true;
     request->connection = connection;
     request->watch = watch_of(connection);
     request->socket = socket_of(connection);
@@ -161,7 +174,6 @@ static struct berth_request *begin(struct berth_loop *loop, struct MHD_Connectio
     pthread_mutex_lock(&server->lock);
     server->active++;
     pthread_mutex_unlock(&server->lock);
-    return request;
 }
 
 static void release_body(struct berth_request *request)
@@ -205,11 +217,16 @@ static bool was_refused_by_peer(int socket)
 void berth_request_on_end(void *context, struct MHD_Connection *connection, void **slot,
                           enum MHD_RequestTerminationCode why)
 {
-    (void)context, (void)connection;
+    (void)context;
     struct berth_request *request = *slot;
     if (!request)
         return;
     *slot = NULL;
+    if (!request->begun) { /* its headers never came */
+        berth_deadlines_begin(request->server->deadlines, watch_of(connection), NULL);
+        recycle(request);
+        return;
+    }
     berth_deadlines_begin(request->server->deadlines, request->watch, NULL);
     if (request->state == BERTH_REQUEST_BUSY) { /* others hold it: it ends when it comes back */
         request->connection = NULL;
@@ -229,30 +246,17 @@ static void refuse_large(struct berth_request *request)
                       request->server->max_body_bytes);
 }
 
-struct lengths {
-    const char *first;
-    bool differ;
-};
-
-static enum MHD_Result compare_length(void *context, enum MHD_ValueKind kind, const char *key,
-                                      const char *value)
+/* Where one reader of the bytes sees a body, another might see the next request: true when that cannot be. */
+static bool check_framing(struct berth_request *request, const char *method, const char *version)
 {
-    (void)kind;
-    struct lengths *lengths = context;
-    if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-        if (!lengths->first)
-            lengths->first = value;
-        lengths->differ |= strcmp(lengths->first, value) != 0;
-    }
-    return MHD_YES;
-}
-
-/* Where one reader of the bytes sees a body, another might see the next request. */
-static bool lengths_differ(struct MHD_Connection *connection)
-{
-    struct lengths lengths = {0};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, compare_length, &lengths);
-    return lengths.differ;
+    struct berth_framing_line line = {.method = method, .version = version, .target_size = request->target_size};
+    struct berth_framing framing = berth_framing_check(request->connection, &line);
+    const char *fault = request->target_fault ? request->target_fault : framing.fault;
+    if (fault)
+        berth_reply_error(&request->reply, 400, "%s", fault);
+    request->last = fault != NULL;
+    request->closes = fault || framing.chunked;
+    return !fault;
 }
 
 /* What a browser asks before it asks. */
@@ -297,10 +301,7 @@ static void check_headers(struct berth_request *request, const char *method, con
     find_entry(request);
     const char *length = header(request->connection, MHD_HTTP_HEADER_CONTENT_LENGTH), *coding;
     bool public = request->route && request->route->kind >= BERTH_ROUTE_PUBLIC;
-    if (lengths_differ(request->connection)) {
-        berth_reply_error(reply, 400, "two headers Content-Length differ");
-        request->last = true;
-    } else if (!public && !berth_access_allows(server->access, header(request->connection, "Authorization")))
+    if (!public && !berth_access_allows(server->access, header(request->connection, "Authorization")))
         berth_reply_error(reply, 401, "an API key is needed: send the header \"Authorization: Bearer KEY\"");
     else if (atomic_load(&server->draining) && !(request->route && request->route->kind == BERTH_ROUTE_LIVE))
         berth_reply_error(reply, 503, "the server is stopping");
@@ -521,13 +522,14 @@ enum MHD_Result berth_request_on_data(void *context, struct MHD_Connection *conn
                                       const char *method, const char *version, const char *data, size_t *size,
                                       void **slot)
 {
-    (void)version;
+    (void)context;
     struct berth_request *request = *slot;
-    if (!request) {
-        *slot = request = begin(context, connection, method, url);
-        if (!request)
-            return MHD_NO;
-        check_headers(request, method, url);
+    if (!request)
+        return MHD_NO;
+    if (!request->begun) {
+        begin(request, connection, method, url);
+        if (check_framing(request, method, version))
+            check_headers(request, method, url);
         bool body_is_held_back = header(connection, MHD_HTTP_HEADER_EXPECT) != NULL;
         return request->reply.status && (body_is_held_back || request->last) ? respond(request) : MHD_YES;
     }

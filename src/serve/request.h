@@ -62,11 +62,15 @@ struct berth_request {
     bool suspended;
     bool waits;          /* counted among the waiting */
     bool complete;       /* the body is there; counted */
-    bool last;           /* the connection cannot be read further */
+    bool begun;          /* its headers are there; counted */
+    bool last;           /* the connection cannot be read further: nor the body */
+    bool closes;         /* the connection ends with the answer */
     bool beside;         /* its handler runs on another thread */
     _Atomic bool orphan; /* its connection is gone */
     uint64_t begun_ns, received_ns, answer_ns;
     size_t sent_bytes, received_bytes;
+    size_t target_size;       /* of the target as it was sent, */
+    const char *target_fault; /* and what is wrong with it; NULL: nothing */
     char method[16], path[256]; /* for the log, cut */
     char id[BERTH_REQUEST_ID_SIZE];
 };

@@ -44,21 +44,57 @@ elif [ "$(id -u)" -eq 0 ] && has chroot && has ldd; then
     wait $server || fail "the container's server did not end with 0: $(cat "$work/err")"
 fi
 
+# load REQUESTS URL: posts so many, 16 at once; prints the statuses and their counts
+load() {
+    curl -s -Z --parallel-immediate --parallel-max 16 -o /dev/null -w '%{http_code}\n' -d '["a gripping, funny film", "the plot falls apart"]' \
+        "$2/inference?model=tiny&n=[1-$1]" 2>/dev/null | sort | uniq -c | awk '{ print $2 "=" $1 }' | tr '\n' ' '
+}
+answered() { tr ' ' '\n' <"$1" | sed -n 's/^200=//p'; }
+
+# nginx in front of three processes: one killed, then one stopped, under load
+if has nginx; then
+    port=$((10000 + RANDOM % 20000 / 10 * 10)) # below those that clients are given
+    sed "s|500\([0-3]\)|$((port / 10))\1|; s|/tmp/berth-nginx|$work/nginx|" "$deploy/nginx/nginx.conf" >"$work/nginx.conf"
+    expect 0 "" nginx -t -c "$work/nginx.conf"
+    sed 's|proxy_pass|proxy_pas|' "$work/nginx.conf" >"$work/broken.conf"
+    nginx -t -c "$work/broken.conf" 2>/dev/null && fail "a broken nginx.conf is not noticed"
+    servers=()
+    for i in 1 2 3; do
+        "$berth" serve -q -m tiny=random:bert-tiny --threads 1 --port $((port + i)) >"$work/behind$i" 2>&1 &
+        servers+=($!)
+    done
+    for i in 1 2 3; do for _ in $(seq 100); do grep -q listening "$work/behind$i" && break; sleep 0.1; done; done
+    nginx -c "$work/nginx.conf" -g 'daemon off;' 2>"$work/nginx.err" &
+    front=$!
+    for _ in $(seq 100); do curl -sf "http://127.0.0.1:$port/health" >/dev/null && break; sleep 0.1; done
+    expect 0 "" curl -sf -H 'x-request-id: mine' -D "$work/headers" "http://127.0.0.1:$port/predict" -d '{"inputs": "a film"}'
+    grep -qi '^x-request-id: mine' "$work/headers" || fail "nginx: the client's id is lost"
+    expect 22 "" curl -sf "http://127.0.0.1:$port/metrics"
+    for how in KILL TERM; do
+        load 6000 "http://127.0.0.1:$port" >"$work/behind" &
+        loader=$!
+        sleep 0.5
+        kill -$how "${servers[0]}"
+        wait $loader
+        wait "${servers[0]}" 2>/dev/null
+        servers=("${servers[@]:1}")
+        echo "nginx, one process ended by $how under load, 6000 requests: $(cat "$work/behind")"
+        checks=$((checks + 1))
+        [ "$(answered "$work/behind")" -ge $((6000 - 16)) ] || fail "nginx: $how lost more than was held: $(cat "$work/behind") $(tail -3 "$work/nginx.err")"
+    done
+    kill -TERM $front "${servers[@]}"
+    wait $front "${servers[@]}"
+fi
+
 # haproxy in front of three processes: one killed, then all started anew, under load
 if has haproxy; then
-    port=$((20000 + RANDOM % 20000 / 10 * 10))
+    port=$((10000 + RANDOM % 20000 / 10 * 10)) # below those that clients are given
     BERTH=$berth BERTH_FRONT=127.0.0.1:$port "$deploy/haproxy/fleet" -n 3 -p $port -m tiny=random:bert-tiny --threads 1 \
         >"$work/fleet" 2>"$work/fleet.err" &
     fleet=$!
     for _ in $(seq 100); do grep -q listening "$work/fleet" && break; sleep 0.1; done
     grep -q listening "$work/fleet" || fail "the fleet does not start: $(cat "$work/fleet.err")"
     sleep 1
-    # load REQUESTS URL: posts so many, 16 at once; prints the statuses and their counts
-    load() {
-        curl -s -Z --parallel-immediate --parallel-max 16 -o /dev/null -w '%{http_code}\n' -d '["a gripping, funny film", "the plot falls apart"]' \
-            "$2/inference?model=tiny&n=[1-$1]" 2>/dev/null | sort | uniq -c | awk '{ print $2 "=" $1 }' | tr '\n' ' '
-    }
-    answered() { tr ' ' '\n' <"$1" | sed -n 's/^200=//p'; }
     load 6000 "http://127.0.0.1:$port" >"$work/killed" &
     loader=$!
     sleep 0.5

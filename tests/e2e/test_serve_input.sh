@@ -62,7 +62,8 @@ ask_wrong 405 "use GET" -X BREW "$url/health"
 ask 200 "<title>berth" "$url/"
 ask_wrong 404 "no file 'nonsense.js'" "$url/page/nonsense.js"
 ask_wrong 404 "no such path" "$url/health/"
-ask_wrong 404 "no such path" "$url/%2e%2e/%00/etc/passwd"
+ask_wrong 404 "no such path" "$url/%2e%2e/etc/passwd"
+ask_wrong 400 "no %00" "$url/%2e%2e/%00/etc/passwd"
 ask 200 "" -I "$url/health"
 [ ! -s "$work/body" ] || grep -q '^HTTP' "$work/body" || fail "HEAD with a body"
 ask 405 "" -I "$url/inference"
@@ -92,7 +93,7 @@ done
 raw "GET /$(head -c 100000 /dev/zero | tr '\0' a) HTTP/1.1\r\n\r\n"
 grep -q '^HTTP/1.1 4' "$work/raw" || fail "a long path: $(head -c 100 "$work/raw")"
 raw 'POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\n["a"]GET /health HTTP/1.1\r\n\r\n'
-{ grep -q '^HTTP/1.1 400' "$work/raw" && grep -qF '{"error": "two headers' "$work/raw"; } || fail "two lengths: $(head -c 300 "$work/raw")"
+{ grep -q '^HTTP/1.1 400' "$work/raw" && grep -qF '{"error": "there must be one header Content-Length' "$work/raw"; } || fail "two lengths: $(head -c 300 "$work/raw")"
 [ "$(grep -c '^HTTP/1.1' "$work/raw")" -eq 1 ] || fail "two lengths, two requests: $(head -c 300 "$work/raw")"
 raw 'POST /inference HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n["a"]'
 grep -q '"predictions"' "$work/raw" || fail "a closed-after request: $(head -c 300 "$work/raw")"

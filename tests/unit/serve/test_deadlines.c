@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -101,6 +102,37 @@ static void watch_with_a_farewell_sends_it_before_the_cut(void **state)
     drop_pair(&pair);
 }
 
+/* An event loop that is told of changes only, and has taken an end that came with data for data alone, is told again. */
+static void watch_whose_client_has_closed_its_side_is_told_of_again(void **state)
+{
+    (void)state;
+    struct pair pair, busy;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    char byte;
+    make_pair(&pair);
+    make_pair(&busy);
+    berth_deadlines_pause(deadlines, busy.watch); /* its answer is on the way: nothing is done about it */
+    int loop = epoll_create1(0);
+    event.data.fd = pair.ours;
+    assert_int_equal(epoll_ctl(loop, EPOLL_CTL_ADD, pair.ours, &event), 0);
+    event.data.fd = busy.ours;
+    assert_int_equal(epoll_ctl(loop, EPOLL_CTL_ADD, busy.ours, &event), 0);
+    for (struct pair *each = &pair;; each = &busy) {
+        assert_int_equal(write(each->theirs, "x", 1), 1);
+        shutdown(each->theirs, SHUT_WR);
+        assert_int_equal(epoll_wait(loop, &event, 1, 20 * TIMEOUT_MS), 1);
+        assert_int_equal(read(each->ours, &byte, 1), 1);
+        if (each == &busy)
+            break;
+        assert_int_equal(epoll_wait(loop, &event, 1, TIMEOUT_MS * 3 / 4), 1);
+        assert_int_equal(event.data.fd, pair.ours);
+    }
+    assert_int_equal(epoll_wait(loop, &event, 1, 0), 0);
+    close(loop);
+    drop_pair(&pair);
+    drop_pair(&busy);
+}
+
 static void gone_of_a_closed_side_is_true(void **state)
 {
     (void)state;
@@ -137,6 +169,7 @@ int main(void)
         cmocka_unit_test(watch_that_is_paused_is_never_cut),
         cmocka_unit_test(watch_that_is_forgotten_leaves_the_others),
         cmocka_unit_test(watch_with_a_farewell_sends_it_before_the_cut),
+        cmocka_unit_test(watch_whose_client_has_closed_its_side_is_told_of_again),
         cmocka_unit_test(gone_of_a_closed_side_is_true),
     };
     return cmocka_run_group_tests(tests, start, stop);
