@@ -74,6 +74,26 @@ grep -A1 '^texts of 16 tokens: 1 of 1' "$work/out" | grep -q '^-> 1. sst2' || fa
 "$berth" report "$work/acc.db" "$work/random.db" --json | tr -d ' \n' | grep -o '"known_accuracy":null' | grep -c . | grep -qx 1 ||
     fail "random weights have the accuracy of their name"
 
+# What was exported is the same question as what was measured.
+expect 0 "" "$berth" bench -q -m m=random:bert-tiny --length 8 --threads 1 --trials 30 --name one -o "$work/one.db"
+"$berth" export "$work/one.db" | sed 's/^one,/two,/' >"$work/two.csv"
+expect 0 "" "$berth" compare "$work/one.db" "$work/two.csv" one two
+checks=$((checks + 1))
+grep -q 'no difference$' "$work/out" || fail "a run and itself: $(cat "$work/out")"
+
+# Several runs under one name, measured in turns, are compared pair by pair.
+for i in 1 2 3 4 5 6; do
+    for name in a b; do
+        "$berth" bench -q -m m=random:bert-$([ $name = a ] && echo tiny || echo small) --length 8 --threads 1 --trials 6 --fresh --name $name \
+            -o "$work/turns.db" >"$work/out" || fail "a run in turns"
+    done
+done
+expect 0 "" "$berth" compare "$work/turns.db" a b
+checks=$((checks + 2))
+grep -q '^m .*  6     6 .* B is slower$' "$work/out" || fail "six runs in turns: $(cat "$work/out")"
+expect 0 "" "$berth" compare "$work/turns.db" b a --json
+tr -d ' \n' <"$work/out" | grep -q '"runs":6,.*"verdict":"faster"' || fail "six runs in turns: $(cat "$work/out")"
+
 # The study's published figures among the files are not taken for measured ones; places without a baseline have no panel.
 expect 0 "" "$berth" bench -q --suite study -m bert-base=random:bert-tiny bert-tiny=random:bert-tiny --runtime native --precision fp32 \
     --batch 2 --length 32 --threads 1 --trials 6 -o "$work/suite.db"
