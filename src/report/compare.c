@@ -408,7 +408,7 @@ static enum berth_status write_json(struct berth_buffer *out, const struct pair 
     for (size_t i = 0; i < pairs; i++)
         json_array_append_new(list, pair_json(&pair[i]));
     json_t *root = json_pack("{s:s?,s:s?,s:f,s:o}", "a", a, "b", b, "error_rate", error_rate, "comparisons", list);
-    bool good = root && json_array_size(list) == pairs && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9), out);
+    bool good = root && json_array_size(list) == pairs && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12), out);
     json_decref(root);
     return good ? BERTH_OK : berth_fail_memory(err, "JSON", 0);
 }

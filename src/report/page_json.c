@@ -148,7 +148,7 @@ char *berth_report_data_json(const struct berth_drawing *d)
                              (json_int_t)d->small_batch, "length", (json_int_t)d->small_length, "latencies",
                              (json_int_t)d->data->latencies, "failed", (json_int_t)d->data->failed, "older",
                              (json_int_t)d->data->older, "study", study_json(d), "cells", cells);
-    char *line = root && whole ? berth_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *line = root && whole ? berth_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return line;
 }
