@@ -83,9 +83,6 @@ static enum berth_status check_contradictions(struct berth_experiment *e, const 
                                               struct berth_error *err)
 {
     const char *scenario = berth_scenario_name(e->o.scenario);
-    bool ort = e->o.options.runtime == BERTH_RUNTIME_ONNXRUNTIME && e->o.runtime_count == 0;
-    for (size_t i = 0; i < e->o.runtime_count; i++)
-        ort = ort || e->o.runtimes[i] == BERTH_RUNTIME_ONNXRUNTIME;
     if (given->find_rate && given->rate_count > 0)
         return about(e, "rate", berth_fail(err, BERTH_INVALID_ARGUMENT,
                                            "a rate is either given or searched: leave --rate or --find-rate out"));
@@ -110,10 +107,6 @@ static enum berth_status check_contradictions(struct berth_experiment *e, const 
     if (!given->data && given->task)
         return about(e, "task", berth_fail(err, BERTH_INVALID_ARGUMENT,
                                            "a task tells how labelled texts are laid out: give --data, or leave --task out"));
-    if (given->optimization_count > 0 && !ort)
-        return about(e, "optimization", berth_fail(err, BERTH_INVALID_ARGUMENT,
-                                                   "optimizations are of onnxruntime's graph: give --runtime onnxruntime, "
-                                                   "or leave --optimization out"));
     return BERTH_OK;
 }
 
@@ -384,8 +377,9 @@ static enum berth_status add_optimization(struct berth_experiment *e, const char
 }
 
 /* What would be asked for and never run. The study's grid is filled in whole: there nothing was asked for by name. */
-static enum berth_status check_choices(const struct berth_bench_options *o, struct berth_error *err)
+static enum berth_status check_choices(struct berth_experiment *e, struct berth_error *err)
 {
+    const struct berth_bench_options *o = &e->o;
     bool native = o->runtime_count == 0 && o->options.runtime != BERTH_RUNTIME_ONNXRUNTIME;
     bool ort = o->runtime_count == 0 && !native, server = false;
     for (size_t i = 0; i < o->runtime_count; i++)
@@ -395,10 +389,11 @@ static enum berth_status check_choices(const struct berth_bench_options *o, stru
     if (o->suite || o->optimization_count == 0)
         return BERTH_OK;
     if (!ort)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "optimization '%s' is of ONNX Runtime's graphs, and no runtime here is onnxruntime; add it to "
-                          "--runtime",
-                          o->optimizations[0]);
+        return about(e, "optimization",
+                     berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                "optimization '%s' is of ONNX Runtime's graphs, and no runtime here is onnxruntime; add it to "
+                                "--runtime",
+                                o->optimizations[0]));
     for (size_t p = 0; p < o->precision_count && !native && !server; p++) {
         bool made = false;
         for (size_t i = 0; i < o->optimization_count; i++) {
@@ -406,10 +401,11 @@ static enum berth_status check_choices(const struct berth_bench_options *o, stru
             made = made || !known || known->precision == o->precisions[p]; /* an unknown one is told of by its word */
         }
         if (!made)
-            return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                              "precision %s is that of none of the optimizations that are listed (quantized is int8, the "
-                              "others fp32); leave it out, or add runtime native",
-                              berth_precision_name(o->precisions[p]));
+            return about(e, "precision",
+                         berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                    "precision %s is that of none of the optimizations that are listed (quantized is int8, the "
+                                    "others fp32); leave it out, or add runtime native",
+                                    berth_precision_name(o->precisions[p])));
     }
     return BERTH_OK;
 }
@@ -494,7 +490,7 @@ enum berth_status berth_experiment_init(struct berth_experiment *experiment,
 {
     enum berth_status status;
     *experiment = (struct berth_experiment){.o = *options};
-    BERTH_TRY(check_choices(options, err));
+    BERTH_TRY(check_choices(experiment, err));
     fill_defaults(&experiment->o);
     BERTH_TRY(read_models(experiment, err));
     BERTH_TRY(check_contradictions(experiment, options, err));

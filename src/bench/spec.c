@@ -394,6 +394,7 @@ void berth_bench_spec_locate(const struct berth_bench_spec *spec, const char *ke
         const char *key;
         size_t offset, size;
     } places[] = {PLACE("model", models), PLACE("target", targets), PLACE("optimization", optimizations),
+                  PLACE("precision", precisions),
                   PLACE("threads", threads), PLACE("batch", batches), PLACE("length", lengths), PLACE("rate", rates),
                   PLACE("concurrency", concurrencies), PLACE("scenario", scenario), PLACE("find-rate", find_rate),
                   PLACE("p99-ms", p99_ms), PLACE("percentile", percentile), PLACE("trials", trials),

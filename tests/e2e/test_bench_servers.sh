@@ -145,7 +145,7 @@ done
 for wrong in "kept in the server scenario:--rate 5" "either given or searched:--rate 5 --find-rate --p99-ms 5" \
     "of the closed loop, not of offline:--scenario offline --concurrency 2" "what a rate is searched within:--p99-ms 5" \
     "either counted or:--trials 5 --percentile 90" "how labelled texts are laid out:--task sst2" \
-    "of onnxruntime's graph:--optimization plain"; do
+    "no runtime here is onnxruntime:--optimization plain"; do
     refused "${wrong%%:*}" "$berth" bench -m random:bert-tiny ${wrong#*:}
 done
 expect 2 "measures nothing that --json could print" "$berth" bench -m random:bert-tiny --dry-run --json
