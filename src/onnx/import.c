@@ -582,7 +582,7 @@ static enum berth_status import_graph(struct berth_onnx_file *file, struct berth
     if (value && im.match.status == BERTH_OK)
         import_embedding(&im, value);
     if (im.positions > 0)
-        config->max_positions = im.positions;
+        config->told_positions = config->max_positions, config->max_positions = im.positions;
     return im.match.status;
 }
 

@@ -477,6 +477,9 @@ enum berth_status berth_model_open_encoder(const char *name, struct berth_encode
     for (size_t i = 0; i < config->unrecognised_count; i++)
         remark(model, options, "config.json: field '%s' is not known to berth and was not used",
                config->unrecognised[i]);
+    if (config->told_positions > config->max_positions)
+        remark(model, options, "the graph holds %zu of the %zu positions that config.json says: longer texts are cut",
+               config->max_positions, config->told_positions);
     fill_info(model);
     *out = model;
     return BERTH_OK;

@@ -337,6 +337,7 @@ static void import_of_folded_positions_gives_a_model_of_so_many(void **state)
         } else {
             assert_int_equal(turn, 0);
             assert_int_equal(imported->config.max_positions, 4);
+            assert_int_equal(imported->config.told_positions, encoder->config.max_positions);
             assert_memory_equal(imported->position_embedding.data, encoder->position_embedding.data,
                                 4 * (size_t)embedding * sizeof(float));
             berth_encoder_free(imported);
