@@ -1,10 +1,11 @@
 """Peers of `make bench-cuda`: BERT-base of random weights in PyTorch (compiled, bf16, SDPA) and in ONNX Runtime, on one device.
 
-peer_cuda.py [--device cpu] [--small] [--onnx FILE] [--lengths FILE] [--seconds S] SHAPE...   SHAPE: BATCHxLENGTH
+peer_cuda.py [--device cpu] [--small] [--onnx FILE] [--lengths FILE] [--seconds S] [--train BATCH]... SHAPE...   SHAPE: BATCHxLENGTH
 
 Prints JSON lines: {"peer", "version", "shape", "ms", "low", "high", "n"} with the median and the quartiles of a call's time, ids on the
 host and logits back; {"peer", "version", "texts_per_second"} over the texts whose lengths FILE lists (padded batches of like length, the
-framework's best); {"matrix_tflops"}: bf16 products of 8192 x 8192, what the device can do. What is not installed is said on stderr.
+framework's best); with --train BATCH: {"peer", "version", "train_batch", "examples_per_second"} of steps as Hugging Face's Trainer takes
+them (autocast to bf16 over fp32 weights, dropout 0.1, fused AdamW, clipping), batches of those lengths padded to their longest; {"matrix_tflops"}: bf16 products of 8192 x 8192, what the device can do. What is not installed is said on stderr.
 """
 import argparse
 import json
@@ -49,18 +50,19 @@ class Torch:
                 self.qkv, self.out = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
                 self.inner, self.outer = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
                 self.norm1, self.norm2 = nn.LayerNorm(hidden, eps=1e-12), nn.LayerNorm(hidden, eps=1e-12)
+                self.drop = nn.Dropout(0.1)  # while training
 
             def attend(self, query, key, value, mask):
                 if hasattr(nn.functional, "scaled_dot_product_attention"):
-                    return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+                    return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=0.1 if self.training else 0.0)
                 scores = query @ key.transpose(-1, -2) / math.sqrt(64)
-                return torch.softmax(scores if mask is None else scores + mask, -1) @ value
+                return self.drop(torch.softmax(scores if mask is None else scores + mask, -1)) @ value
 
             def forward(self, x, mask):
                 b, t, _ = x.shape
                 query, key, value = self.qkv(x).view(b, t, 3, heads, 64).permute(2, 0, 3, 1, 4)
-                x = self.norm1(x + self.out(self.attend(query, key, value, mask).transpose(1, 2).reshape(b, t, hidden)))
-                return self.norm2(x + self.outer(nn.functional.gelu(self.inner(x))))
+                x = self.norm1(x + self.drop(self.out(self.attend(query, key, value, mask).transpose(1, 2).reshape(b, t, hidden))))
+                return self.norm2(x + self.drop(self.outer(nn.functional.gelu(self.inner(x)))))
 
         class Classifier(nn.Module):
             def __init__(self):
@@ -69,12 +71,13 @@ class Torch:
                 self.norm = nn.LayerNorm(hidden, eps=1e-12)
                 self.layers = nn.ModuleList(Layer() for _ in range(layers))
                 self.pooler, self.classifier = nn.Linear(hidden, hidden), nn.Linear(hidden, 2)
+                self.drop = nn.Dropout(0.1)
 
             def forward(self, ids, mask):
-                x = self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]])
+                x = self.drop(self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]]))
                 for layer in self.layers:
                     x = layer(x, mask)
-                return self.classifier(torch.tanh(self.pooler(x[:, 0])))
+                return self.classifier(self.drop(torch.tanh(self.pooler(x[:, 0]))))
 
         torch.manual_seed(1)
         self.plain = Classifier().eval().to(device=device, dtype=torch.bfloat16)
@@ -90,6 +93,37 @@ class Torch:
             with torch.inference_mode():
                 return self.model(ids.to(self.device, non_blocking=True), mask).float().cpu()
         return run
+
+    def examples_per_second(self, batch, lengths, steps):
+        torch, device = self.torch, self.device
+        model = self.plain.to(dtype=torch.float32).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, **({"fused": True} if device != "cpu" else {}))
+        torch.manual_seed(2)
+
+        def step(i):
+            at = [lengths[(i * batch + j) % len(lengths)] for j in range(batch)]
+            longest = max(at)
+            ids = torch.randint(1000, 30000, (batch, longest)).to(device, non_blocking=True)
+            here = torch.arange(longest)[None, :] < torch.tensor(at)[:, None]
+            mask = torch.where(here, 0.0, -1e4).to(dtype=torch.bfloat16)[:, None, None, :].to(device)
+            labels = torch.randint(0, 2, (batch,)).to(device)
+            with torch.autocast(device, dtype=torch.bfloat16):
+                loss = torch.nn.functional.cross_entropy(model(ids, mask).float(), labels)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            return loss
+
+        for i in range(min(steps, 10)):
+            step(i)
+        wait = torch.cuda.synchronize if device != "cpu" else lambda: None
+        wait()
+        begin = time.perf_counter()
+        for i in range(steps):
+            step(i)
+        wait()
+        return batch * steps / (time.perf_counter() - begin)
 
     def matrix_tflops(self, size):
         torch = self.torch
@@ -128,6 +162,9 @@ def torch_peer(args, lengths):
             run()
         if runs:
             say(peer=peer, version=version, texts_per_second=256 * len(runs) / (time.perf_counter() - begin))
+    for batch in args.train if lengths else []:
+        say(peer="PyTorch autocast bf16", version=version, train_batch=batch,
+            examples_per_second=model.examples_per_second(batch, lengths, 2 if args.small else 100))
 
 
 def onnx_peer(args):
@@ -168,6 +205,7 @@ def main():
     parser.add_argument("--onnx")
     parser.add_argument("--lengths")
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--train", type=int, action="append", default=[])
     parser.add_argument("shapes", nargs="*")
     args = parser.parse_args()
     lengths = [int(line) for line in open(args.lengths)] if args.lengths else []

@@ -27,6 +27,12 @@ static void print_duration(FILE *stream, double seconds)
         fprintf(stream, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s / 60 % 60);
 }
 
+static void draw_note(const struct berth_progress *progress)
+{
+    if (progress->note)
+        fprintf(progress->stream, ", %s", progress->note);
+}
+
 static void draw(const struct berth_progress *progress, size_t done, uint64_t now)
 {
     double seconds = (double)(now - progress->started) / (double)SECOND;
@@ -35,6 +41,7 @@ static void draw(const struct berth_progress *progress, size_t done, uint64_t no
     int decimals = rate > 0 && rate < 0.95;
     if (progress->total == 0) {
         fprintf(progress->stream, "%zu %s, %.*f/s", done, progress->what, decimals, rate);
+        draw_note(progress);
         return;
     }
     double share = (double)done / (double)progress->total;
@@ -53,6 +60,7 @@ static void draw(const struct berth_progress *progress, size_t done, uint64_t no
         print_duration(progress->stream, (double)(progress->total - done) / rate);
         fputs(" left", progress->stream);
     }
+    draw_note(progress);
 }
 
 void berth_progress_update(struct berth_progress *progress, size_t done)

@@ -12,6 +12,7 @@ struct berth_progress {
     FILE *stream;     /* NULL: quiet */
     bool terminal;    /* stream is one */
     const char *what; /* borrowed: "texts" */
+    const char *note; /* borrowed, at the end of the line; NULL: none */
     size_t total;     /* 0: unknown */
     size_t before;    /* units that were done already when it began: no part of the rate */
     size_t done;      /* of the last update */

@@ -327,6 +327,37 @@ static enum berth_status add_optimization(struct berth_experiment *e, const char
     return BERTH_OK;
 }
 
+/* What would be asked for and never run. The study's grid is filled in whole: there nothing was asked for by name. */
+static enum berth_status check_choices(const struct berth_bench_options *o, struct berth_error *err)
+{
+    bool native = o->runtime_count == 0 && o->options.runtime != BERTH_RUNTIME_ONNXRUNTIME;
+    bool ort = o->runtime_count == 0 && !native, server = false;
+    for (size_t i = 0; i < o->runtime_count; i++)
+        *(o->runtimes[i] == BERTH_RUNTIME_ONNXRUNTIME ? &ort : &native) = true;
+    for (size_t i = 0; i < o->target_count; i++)
+        server = server || strcmp(o->targets[i], "local") != 0;
+    if (o->suite || o->optimization_count == 0)
+        return BERTH_OK;
+    if (!ort)
+        return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                          "optimization '%s' is of ONNX Runtime's graphs, and no runtime here is onnxruntime; add it to "
+                          "--runtime",
+                          o->optimizations[0]);
+    for (size_t p = 0; p < o->precision_count && !native && !server; p++) {
+        bool made = false;
+        for (size_t i = 0; i < o->optimization_count; i++) {
+            const struct optimization_word *known = find_optimization(o->optimizations[i]);
+            made = made || !known || known->precision == o->precisions[p]; /* an unknown one is told of by its word */
+        }
+        if (!made)
+            return berth_fail(err, BERTH_INVALID_ARGUMENT,
+                              "precision %s is that of none of the optimizations that are listed (quantized is int8, the "
+                              "others fp32); leave it out, or add runtime native",
+                              berth_precision_name(o->precisions[p]));
+    }
+    return BERTH_OK;
+}
+
 static enum berth_status list_engines(struct berth_experiment *e, struct berth_error *err)
 {
     const struct berth_bench_options *o = &e->o;
@@ -407,6 +438,7 @@ enum berth_status berth_experiment_init(struct berth_experiment *experiment,
 {
     enum berth_status status;
     *experiment = (struct berth_experiment){.o = *options};
+    BERTH_TRY(check_choices(options, err));
     fill_defaults(&experiment->o);
     BERTH_TRY(read_models(experiment, err));
     BERTH_TRY(check_shapes(&experiment->o, err));

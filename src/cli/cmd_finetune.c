@@ -41,21 +41,22 @@ static bool read_seed(void *target, const char *value)
     return true;
 }
 
-/* The live line: the bar's unit carries what is worth watching. */
+/* The live line, with what is worth watching. */
 struct line {
     struct berth_progress progress;
-    char what[160];
+    char note[160];
 };
 
 static bool show(void *context, const struct berth_finetune_progress *at)
 {
     struct line *line = context;
-    int size = snprintf(line->what, sizeof line->what, "steps, loss %.4f", at->loss);
+    int size = snprintf(line->note, sizeof line->note, "loss %.4f", at->loss);
     if (at->metric)
-        size += snprintf(line->what + size, sizeof line->what - (size_t)size, ", %s %.4f (best %.4f)",
+        size += snprintf(line->note + size, sizeof line->note - (size_t)size, ", %s %.4f (best %.4f)",
                          at->metric, at->value, at->best);
-    snprintf(line->what + size, sizeof line->what - (size_t)size, ", %.0f examples/s",
+    snprintf(line->note + size, sizeof line->note - (size_t)size, ", %.0f examples/s",
              at->examples_per_second);
+    line->progress.note = line->note;
     line->progress.total = at->steps;
     berth_progress_update(&line->progress, at->step);
     return true;
@@ -250,7 +251,7 @@ int cli_finetune(int argc, char **argv)
     o.teacher_count = teachers.count;
     o.options = common.options;
     struct line line;
-    berth_progress_begin(&line.progress, common.quiet ? NULL : stderr, line.what, 0);
+    berth_progress_begin(&line.progress, common.quiet ? NULL : stderr, "steps", 0);
     o.progress = show;
     o.progress_context = &line;
     struct berth_finetune_report report;

@@ -1,5 +1,5 @@
 /* gpu.c: the library's side of the plugin: finds it, hands it the weights of an encoder, checks what goes to it. */
-#include "cuda/gpu.h"
+#include "cuda/gpu_inside.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -10,13 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
-
-struct berth_gpu {
-    const struct berth_cuda_table *table;
-    int index;
-    struct berth_cuda_device device;
-    char description[320];
-};
+#include "cuda/gpu_train.h"
 
 struct berth_gpu_model {
     const struct berth_gpu *gpu;
@@ -31,7 +25,7 @@ struct berth_gpu_session {
     size_t max_texts, max_tokens;
 };
 
-static enum berth_status check(int result, const char *message, const char *what, struct berth_error *err)
+enum berth_status berth_gpu_check(int result, const char *message, const char *what, struct berth_error *err)
 {
     static const enum berth_status statuses[] = {
         [BERTH_CUDA_OK] = BERTH_OK,
@@ -115,7 +109,7 @@ enum berth_status berth_gpu_open(const char *asked, size_t index, struct berth_g
         return status;
     }
     /* From here on it stays loaded until the process ends: CUDA's own threads may outlive its objects. */
-    BERTH_TRY(check(table->devices(&devices, message), message, "runtime cuda", err));
+    BERTH_TRY(berth_gpu_check(table->devices(&devices, message), message, "runtime cuda", err));
     if (index >= (size_t)devices)
         return berth_fail(err, BERTH_NOT_FOUND, "runtime cuda: there is no device %zu; CUDA sees %d", index, devices);
     struct berth_gpu *gpu = berth_calloc(1, sizeof *gpu);
@@ -123,7 +117,7 @@ enum berth_status berth_gpu_open(const char *asked, size_t index, struct berth_g
         return berth_fail_memory(err, "a GPU", sizeof *gpu);
     gpu->table = table;
     gpu->index = (int)index;
-    status = check(table->describe(gpu->index, &gpu->device, message), message, "runtime cuda", err);
+    status = berth_gpu_check(table->describe(gpu->index, &gpu->device, message), message, "runtime cuda", err);
     if (status != BERTH_OK) {
         berth_free(gpu);
         return status;
@@ -197,7 +191,7 @@ static void read_weight(void *context, int weight, uint64_t layer, uint64_t firs
     berth_encoder_read(encoder, tensor_of(encoder, weight, layer), first, count, out);
 }
 
-static int act_of(enum berth_activation activation)
+int berth_gpu_act(enum berth_activation activation)
 {
     switch (activation) {
     case BERTH_ACT_GELU_TANH: return BERTH_CUDA_GELU_TANH;
@@ -206,6 +200,26 @@ static int act_of(enum berth_activation activation)
     case BERTH_ACT_TANH: return BERTH_CUDA_TANH;
     default: return BERTH_CUDA_GELU_ERF;
     }
+}
+
+struct berth_cuda_config berth_gpu_config(const struct berth_encoder *encoder, size_t labels, enum berth_cuda_number number)
+{
+    const struct berth_config *c = &encoder->config;
+    return (struct berth_cuda_config){
+        .hidden = c->hidden_size,
+        .embedding = c->embedding_size,
+        .heads = c->heads,
+        .ffn = c->intermediate_size,
+        .layers = c->layers,
+        .labels = labels,
+        .vocab = c->vocab_size,
+        .positions = c->max_positions,
+        .types = c->type_vocab_size,
+        .act = berth_gpu_act(c->activation),
+        .pooler_act = berth_gpu_act(encoder->pooler_act),
+        .eps = (float)c->layer_norm_eps,
+        .number = number,
+    };
 }
 
 enum berth_status berth_gpu_model_new(const struct berth_gpu *gpu, const struct berth_encoder *encoder,
@@ -219,23 +233,9 @@ enum berth_status berth_gpu_model_new(const struct berth_gpu *gpu, const struct 
     if (!model)
         return berth_fail_memory(err, "a model on the GPU", sizeof *model);
     model->gpu = gpu;
-    model->config = (struct berth_cuda_config){
-        .hidden = c->hidden_size,
-        .embedding = c->embedding_size,
-        .heads = c->heads,
-        .ffn = c->intermediate_size,
-        .layers = c->layers,
-        .labels = encoder->has_head ? c->labels : 0,
-        .vocab = c->vocab_size,
-        .positions = c->max_positions,
-        .types = c->type_vocab_size,
-        .act = act_of(c->activation),
-        .pooler_act = act_of(encoder->pooler_act),
-        .eps = (float)c->layer_norm_eps,
-        .number = number,
-    };
+    model->config = berth_gpu_config(encoder, encoder->has_head ? c->labels : 0, number);
     enum berth_status status =
-        check(gpu->table->model_open(&model->config, gpu->index, read_weight, (void *)encoder, &model->model, message), message,
+        berth_gpu_check(gpu->table->model_open(&model->config, gpu->index, read_weight, (void *)encoder, &model->model, message), message,
               "runtime cuda", err);
     if (status != BERTH_OK) {
         berth_free(model);
@@ -275,7 +275,7 @@ enum berth_status berth_gpu_session_new(const struct berth_gpu_model *model, siz
     *session = (struct berth_gpu_session){
         .model = model, .offsets = offsets, .max_texts = max_texts, .max_tokens = max_tokens};
     enum berth_status status =
-        check(model->gpu->table->session_open(model->model, max_tokens, max_texts, &session->session, message), message,
+        berth_gpu_check(model->gpu->table->session_open(model->model, max_tokens, max_texts, &session->session, message), message,
               "runtime cuda", err);
     if (status != BERTH_OK) {
         berth_gpu_session_free(session);
@@ -346,7 +346,7 @@ enum berth_status berth_gpu_submit(struct berth_gpu_session *session, const int3
         session->offsets[i] = offsets[i];
     const struct berth_cuda_batch batch = {
         .texts = texts, .offsets = session->offsets, .ids = ids, .types = types, .positions = positions};
-    status = check(session->model->gpu->table->submit(session->session, &batch, outputs, message), message, "runtime cuda", err);
+    status = berth_gpu_check(session->model->gpu->table->submit(session->session, &batch, outputs, message), message, "runtime cuda", err);
 fail:
     return status;
 }
@@ -354,5 +354,5 @@ fail:
 enum berth_status berth_gpu_collect(struct berth_gpu_session *session, struct berth_error *err)
 {
     char message[BERTH_CUDA_MESSAGE] = "";
-    return check(session->model->gpu->table->collect(session->session, message), message, "runtime cuda", err);
+    return berth_gpu_check(session->model->gpu->table->collect(session->session, message), message, "runtime cuda", err);
 }

@@ -51,6 +51,7 @@ struct berth_config {
     size_t heads;             /* H, divides C */
     size_t intermediate_size; /* F */
     size_t max_positions;     /* P */
+    size_t told_positions;    /* what config.json said, where an ONNX graph holds fewer; else 0 */
     size_t type_vocab_size;   /* 0 for DistilBERT */
     size_t pad_token_id;
     enum berth_activation activation;         /* of the feed-forward layer */

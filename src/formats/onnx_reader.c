@@ -127,13 +127,19 @@ struct berth_onnx_maker berth_onnx_find(const struct berth_onnx_file *file, cons
 static enum berth_status check_opset(const struct berth_onnx_file *file, struct berth_error *err)
 {
     const Onnx__ModelProto *model = file->model;
+    bool said = false;
     for (size_t i = 0; i < model->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *set = model->opset_import[i];
         bool standard = !set->domain || !set->domain[0] || strcmp(set->domain, "ai.onnx") == 0;
+        said = said || standard;
         if (standard && (set->version < OPSET_OLDEST || set->version > OPSET_NEWEST))
             return berth_fail(err, BERTH_UNSUPPORTED, "%s: is of opset %lld; %d to %d are read", file->name,
                               (long long)set->version, OPSET_OLDEST, OPSET_NEWEST);
     }
+    if (!said)
+        return berth_fail(err, BERTH_FORMAT, "%s: does not say which opset it is of", file->name);
+    if (model->n_functions > 0) /* they may redefine any operator */
+        return berth_fail(err, BERTH_UNSUPPORTED, "%s: defines functions of its own; export it with them inlined", file->name);
     return BERTH_OK;
 }
 

@@ -65,7 +65,10 @@ enum berth_status berth_hub_listing_parse(const char *name, const char *text, si
     json_t *root = NULL;
     enum berth_status status;
     *listing = (struct berth_hub_listing){.count = 0};
-    BERTH_TRY(berth_json_load(name, text, size, DEPTH, 0, &root, err));
+    status = berth_json_load(name, text, size, DEPTH, 0, &root, err);
+    if (status == BERTH_FORMAT) /* most likely a page for people, of a proxy or of another service */
+        berth_fail_prefix(err, status, "the answer is no hub's description of a repository; check HF_ENDPOINT and proxies");
+    BERTH_TRY(status);
     if (!json_is_object(root)) {
         status = berth_fail(err, BERTH_FORMAT, "%s: the hub's description is no JSON object; is this a hub?", name);
         goto fail;

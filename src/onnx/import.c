@@ -12,6 +12,7 @@
 #include "formats/checkpoint_build.h"
 #include "model/families.h"
 #include "onnx/match.h"
+#include "onnx/operators.h"
 
 enum {
     NAME_SIZE = 160,
@@ -24,7 +25,8 @@ struct import {
     struct match match;
     const struct berth_family_names *names;
     struct berth_checkpoint *checkpoint;
-    size_t copied; /* bytes of weights so far */
+    size_t copied;    /* bytes of weights so far */
+    size_t positions; /* that the graph has rows of; 0: as many as the configuration says */
 };
 
 /* --- weights -------------------------------------------------------------------------------------- */
@@ -455,6 +457,23 @@ static size_t flatten(struct match *m, const char *value, const char *leaves[EMB
     return count + 1;
 }
 
+/* Where the texts' length is fixed, constant folding leaves the rows of its positions in place of the table: [n, E] or [1, n, E]. The
+ * other rows are in no such file, so the model is one of n positions. */
+static bool take_folded_positions(struct import *im, const char *value, struct berth_tensor *table)
+{
+    struct match *m = &im->match;
+    struct berth_tensor rows;
+    if (!berth_match_constant(m, value, &rows) || rows.rank < 2 || rows.shape[rows.rank - 1] != m->config->embedding_size)
+        return false;
+    size_t n = rows.shape[rows.rank - 2];
+    if (n == 0 || n > m->config->max_positions || rows.elements != n * m->config->embedding_size)
+        return false;
+    rows.shape[0] = n, rows.shape[1] = m->config->embedding_size, rows.rank = 2;
+    im->positions = n;
+    *table = rows;
+    return true;
+}
+
 /* The sum of the rows that ids, types and positions choose. */
 static void import_rows(struct import *im, const char *sum)
 {
@@ -471,6 +490,8 @@ static void import_rows(struct import *im, const char *sum)
         size_t kind = is_input(m, ids, "input_ids")                                 ? 0
                       : names->type_embedding && is_input(m, ids, "token_type_ids") ? 2
                                                                                     : 1;
+        if (!tables[1].data && take_folded_positions(im, leaves[i], &tables[1]))
+            continue;
         if (!*ids || berth_match_int(node, "axis", 0) != 0 || (kind == 1 && !is_positions(m, ids)) ||
             tables[kind].data || !berth_match_constant(m, berth_match_input(node, 0), &tables[kind])) {
             berth_match_refuse(m, leaves[i], "a row of the word, position or token type embedding");
@@ -560,6 +581,8 @@ static enum berth_status import_graph(struct berth_onnx_file *file, struct berth
         value = import_layer(&im, value, (long)i - 1);
     if (value && im.match.status == BERTH_OK)
         import_embedding(&im, value);
+    if (im.positions > 0)
+        config->told_positions = config->max_positions, config->max_positions = im.positions;
     return im.match.status;
 }
 
@@ -574,6 +597,7 @@ static enum berth_status import_file(struct berth_onnx_file *file, struct berth_
         status = berth_fail_memory(err, "a name", strlen(berth_onnx_name(file)));
         goto fail;
     }
+    BERTH_TRY(berth_onnx_check_operators(file, err));
     BERTH_TRY(berth_checkpoint_begin(name, &checkpoint, err));
     BERTH_TRY(import_graph(file, config, checkpoint, err));
     BERTH_TRY(berth_checkpoint_finish(checkpoint, err));

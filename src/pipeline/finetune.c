@@ -19,6 +19,7 @@ struct finetune {
     struct berth_model *model; /* opened to tokenise: tokenizer, kernels, threads */
     struct berth_encoder *encoder;
     struct berth_team *team;
+    struct berth_gpu *gpu;         /* of runtime cuda */
     const struct berth_task *task; /* NULL: a text a line */
     bool masked;                   /* masked-language training */
     struct berth_model_info info;  /* of the model that training makes; for the label map */
@@ -109,9 +110,14 @@ static enum berth_status check_options(struct finetune *f, struct berth_error *e
     if (f->masked && (o->teacher_count || o->class_weights))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a teacher and class weights are for classifiers, not for mlm");
-    if (o->distill_hidden > 0 && (o->teacher_count != 1 || o->options.runtime > BERTH_RUNTIME_NATIVE))
+    if (o->distill_hidden > 0 && (o->teacher_count != 1 || o->options.runtime == BERTH_RUNTIME_ONNXRUNTIME))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "hidden states are learnt from one teacher, which the native runtime runs");
+                          "hidden states are learnt from one teacher, which berth's own runtime runs");
+    if (o->activation_memory && o->options.runtime == BERTH_RUNTIME_CUDA)
+        return berth_fail(err, BERTH_UNSUPPORTED,
+                          "activation memory of %zu bytes: runtime cuda keeps all activations; leave --activation-memory "
+                          "out, and use a smaller --batch-size or --max-length where memory does not suffice",
+                          o->activation_memory);
     if (!o->model || (!o->task && !f->masked) || !o->train || (!o->output && !o->dump_gradients))
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "a model, a task, training data and an output directory are needed");
@@ -146,9 +152,11 @@ static enum berth_status open_model(struct finetune *f, struct berth_error *err)
     struct berth_options options = o->options;
     enum berth_status status;
     options.tokenizer_only = true;
-    if (o->options.runtime != BERTH_RUNTIME_DEFAULT && o->options.runtime != BERTH_RUNTIME_NATIVE)
-        return berth_fail(err, BERTH_UNSUPPORTED, "training with runtime %s is not possible; leave it out, or use native",
+    if (o->options.runtime == BERTH_RUNTIME_ONNXRUNTIME)
+        return berth_fail(err, BERTH_UNSUPPORTED, "training with runtime %s is not possible; use native or cuda",
                           berth_runtime_name(o->options.runtime));
+    if (o->options.runtime == BERTH_RUNTIME_CUDA)
+        BERTH_TRY(berth_gpu_open(NULL, o->options.device, &f->gpu, err));
     BERTH_TRY(berth_model_open(o->model, &options, &f->model, err));
     if (is_random(f))
         BERTH_TRY(berth_encoder_random(berth_source_preset(o->model), &f->encoder, err));
@@ -275,6 +283,7 @@ static struct berth_train_job make_job(struct finetune *f)
         .tokenizer = f->model->tokenizer,
         .kernels = f->model->kernels,
         .team = f->team,
+        .gpu = f->gpu,
         .train = &f->train,
         .dev = o->dev ? &f->dev : NULL,
         .labels = &f->labels,
@@ -387,6 +396,7 @@ enum berth_status berth_finetune(const struct berth_finetune_options *options,
     berth_label_map_clear(&f.labels);
     berth_encoder_free(f.encoder);
     berth_team_free(f.team);
+    berth_gpu_close(f.gpu);
     berth_model_free(f.model);
     return status;
 }

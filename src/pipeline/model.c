@@ -63,16 +63,18 @@ static void choose_default(struct berth_model *model, enum berth_stored stored, 
                                                      : BERTH_PRECISION_BF16;
 }
 
-/* auto: bf16 where it is multiplied in hardware. bf16 elsewhere is what was asked for, at fp32's speed.
+/* auto: bf16 where it is multiplied in hardware, as a GPU does. bf16 elsewhere is what was asked for, at fp32's speed.
  * `stored` is what the checkpoint's weights are. */
 static void choose_precision(struct berth_model *model, const struct berth_options *options,
                              enum berth_stored stored)
 {
-    bool hardware = model->kernels->isa >= BERTH_ISA_VNNI;
+    bool on_gpu = options->runtime == BERTH_RUNTIME_CUDA, hardware = on_gpu || model->kernels->isa >= BERTH_ISA_VNNI;
     snprintf(model->precision_reason, sizeof model->precision_reason, "asked for");
     if (options->precision == BERTH_PRECISION_AUTO) {
         snprintf(model->precision_reason, sizeof model->precision_reason, "%s",
-                 hardware ? "this CPU multiplies bf16" : "this CPU does not multiply bf16");
+                 on_gpu     ? "the GPU multiplies bf16"
+                 : hardware ? "this CPU multiplies bf16"
+                            : "this CPU does not multiply bf16");
         model->precision = hardware ? BERTH_PRECISION_BF16 : BERTH_PRECISION_FP32;
     } else if (options->precision == BERTH_PRECISION_DEFAULT) {
         choose_default(model, stored, options->runtime != BERTH_RUNTIME_ONNXRUNTIME);
@@ -475,6 +477,9 @@ enum berth_status berth_model_open_encoder(const char *name, struct berth_encode
     for (size_t i = 0; i < config->unrecognised_count; i++)
         remark(model, options, "config.json: field '%s' is not known to berth and was not used",
                config->unrecognised[i]);
+    if (config->told_positions > config->max_positions)
+        remark(model, options, "the graph holds %zu of the %zu positions that config.json says: longer texts are cut",
+               config->max_positions, config->told_positions);
     fill_info(model);
     *out = model;
     return BERTH_OK;

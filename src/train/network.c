@@ -261,19 +261,18 @@ static void take_batch(struct berth_network *network, const struct berth_train_b
 
 /* --- dropout -------------------------------------------------------------------------------------- */
 
-static double rate_of(const struct berth_network *network, enum berth_dropout_site site)
+static double rate_of(const struct berth_train_rates *rates, enum berth_family family, enum berth_dropout_site site)
 {
-    const struct berth_train_rates *rates = &network->rates;
     switch (site) {
         case BERTH_DROP_EMBEDDING:
         case BERTH_DROP_FFN:
             return rates->hidden;
         case BERTH_DROP_ATTENTION: /* DistilBERT has none there */
-            return network->family == BERTH_FAMILY_DISTILBERT ? 0 : rates->hidden;
+            return family == BERTH_FAMILY_DISTILBERT ? 0 : rates->hidden;
         case BERTH_DROP_SHARE:
             return rates->attention;
         case BERTH_DROP_HEAD_IN: /* ELECTRA alone drops before its head's dense layer */
-            return network->family == BERTH_FAMILY_ELECTRA ? rates->classifier : 0;
+            return family == BERTH_FAMILY_ELECTRA ? rates->classifier : 0;
         case BERTH_DROP_HEAD_OUT:
             return rates->classifier;
         case BERTH_DROP_SITES:
@@ -289,17 +288,24 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-const struct berth_dropout *berth_network_dropout(const struct berth_network *network, size_t layer,
-                                                  enum berth_dropout_site site, struct berth_dropout *dropout)
+const struct berth_dropout *berth_dropout_at(const struct berth_train_rates *rates, enum berth_family family,
+                                             size_t layer, enum berth_dropout_site site,
+                                             struct berth_dropout *dropout)
 {
-    double rate = network->drops ? rate_of(network, site) : 0;
+    double rate = rates ? rate_of(rates, family, site) : 0;
     if (rate <= 0)
         return NULL;
-    uint64_t place = mix(network->rates.step * 0x9e3779b97f4a7c15u + layer * BERTH_DROP_SITES + site + 1);
-    dropout->key = mix(network->rates.seed ^ place);
+    uint64_t place = mix(rates->step * 0x9e3779b97f4a7c15u + layer * BERTH_DROP_SITES + site + 1);
+    dropout->key = mix(rates->seed ^ place);
     dropout->threshold = (uint32_t)(rate * 0x1p32);
     dropout->scale = (float)(1 / (1 - rate));
     return dropout;
+}
+
+const struct berth_dropout *berth_network_dropout(const struct berth_network *network, size_t layer,
+                                                  enum berth_dropout_site site, struct berth_dropout *dropout)
+{
+    return berth_dropout_at(network->drops ? &network->rates : NULL, network->family, layer, site, dropout);
 }
 
 /* out = dropped x + residual, by the dropout of a site */

@@ -131,7 +131,10 @@ void berth_network_attend(struct berth_network *network, size_t layer);
 void berth_network_attend_back(struct berth_network *network, size_t layer, const float *d_context);
 size_t berth_network_attend_scratch(const struct berth_kernels *kernels, size_t longest, size_t d);
 
-/* The dropout of a site (layer, and which of it), or NULL when nothing is dropped there. */
+/* The dropout of a site (layer, and which of it), or NULL when nothing is dropped there. Element i of a site's numbers,
+ * rows of a batch end to end, is dropped by a hash of i; of the softmax, element r * stride + c of row r of a head whose
+ * numbers begin at heads * (pairs of the texts before) + head * length * stride, stride being the length rounded up to
+ * 16. */
 enum berth_dropout_site {
     BERTH_DROP_EMBEDDING,
     BERTH_DROP_SHARE,
@@ -141,6 +144,9 @@ enum berth_dropout_site {
     BERTH_DROP_HEAD_OUT,
     BERTH_DROP_SITES
 };
+const struct berth_dropout *berth_dropout_at(const struct berth_train_rates *rates, enum berth_family family,
+                                             size_t layer, enum berth_dropout_site site,
+                                             struct berth_dropout *dropout); /* rates NULL: nothing is dropped */
 const struct berth_dropout *berth_network_dropout(const struct berth_network *network, size_t layer,
                                                   enum berth_dropout_site site,
                                                   struct berth_dropout *dropout);

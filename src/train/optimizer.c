@@ -36,9 +36,8 @@ double berth_schedule_rate(const struct berth_optimizer_options *options, size_t
     return options->learning_rate;
 }
 
-/* What the step numbered `step` (from 1) does, for a learning rate times `factor`. */
-static struct berth_adamw_f32 describe_step(const struct berth_optimizer_options *options, size_t step,
-                                            double factor, bool decays)
+struct berth_adamw_f32 berth_adamw_step(const struct berth_optimizer_options *options, size_t step,
+                                        double factor, bool decays)
 {
     double rate = berth_schedule_rate(options, step - 1) * factor;
     return (struct berth_adamw_f32){
@@ -56,14 +55,19 @@ static struct berth_adamw_f32 describe_step(const struct berth_optimizer_options
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
-static double factor_of(const struct berth_optimizer *optimizer, const struct berth_weight *weight)
+double berth_adamw_factor(const struct berth_optimizer_options *options, const struct berth_weights *weights,
+                          const struct berth_weight *weight)
 {
-    const struct berth_optimizer_options *options = &optimizer->options;
     if (weight->depth == 0 && (options->freeze_embedding || options->freeze_layers > 0))
         return 0;
     if (weight->depth > 0 && weight->depth <= options->freeze_layers)
         return 0;
-    return pow(options->layer_decay, (double)(optimizer->weights->layers + 1 - weight->depth));
+    return pow(options->layer_decay, (double)(weights->layers + 1 - weight->depth));
+}
+
+static double factor_of(const struct berth_optimizer *optimizer, const struct berth_weight *weight)
+{
+    return berth_adamw_factor(&optimizer->options, optimizer->weights, weight);
 }
 
 /* The word embedding is the first weight, and not among the pieces. */
@@ -119,7 +123,7 @@ enum berth_status berth_optimizer_new(const struct berth_optimizer_options *opti
     memset(optimizer->second, 0, bytes);
     cut_pieces(optimizer, optimizer->piece);
     for (size_t i = 1; i <= steps; i++)
-        optimizer->idle[i] = describe_step(options, i, word_factor(optimizer), true);
+        optimizer->idle[i] = berth_adamw_step(options, i, word_factor(optimizer), true);
     double forgotten = options->beta1 > 0 && options->beta1 < 1 ? log(1e-6) / log(options->beta1) : 1;
     optimizer->idle_steps = (size_t)fmin(forgotten + 1, 1e6);
     *out = optimizer;
@@ -277,7 +281,7 @@ static void update_piece(void *context, size_t piece, size_t member)
     (void)member;
     if (p->factor > 0) {
         struct berth_adamw_f32 step =
-            describe_step(&optimizer->options, optimizer->step, p->factor, p->decays);
+            berth_adamw_step(&optimizer->options, optimizer->step, p->factor, p->decays);
         step.clip = job->clip;
         job->crew->kernels->adamw_f32(optimizer->weights->value + p->first, grad, optimizer->first + p->first,
                                       optimizer->second + p->first, p->count, &step);

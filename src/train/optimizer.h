@@ -47,6 +47,13 @@ struct berth_optimizer {
 /* The rate of step `step`, from 0: those of transformers' get_..._schedule_with_warmup. */
 double berth_schedule_rate(const struct berth_optimizer_options *options, size_t step);
 
+/* What the step numbered `step` (from 1) does, for a learning rate times `factor`, before clipping. */
+struct berth_adamw_f32 berth_adamw_step(const struct berth_optimizer_options *options, size_t step, double factor,
+                                        bool decays);
+/* Of a weight's learning rate; 0: frozen. */
+double berth_adamw_factor(const struct berth_optimizer_options *options, const struct berth_weights *weights,
+                          const struct berth_weight *weight);
+
 enum berth_status berth_optimizer_new(const struct berth_optimizer_options *options,
                                       struct berth_weights *weights, struct berth_optimizer **optimizer,
                                       struct berth_error *err);

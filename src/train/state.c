@@ -20,10 +20,10 @@ enum { ARRAYS = 3 };
 #define STATE_SCAN "%zu %zu %zu %la %la %zu %" SCNx64
 
 enum berth_status berth_train_state_write(const char *directory, const struct berth_train_state *state,
-                                          const struct berth_optimizer *optimizer, struct berth_error *err)
+                                          const struct berth_train_engine *engine, struct berth_error *err)
 {
-    const struct berth_weights *weights = optimizer->weights;
-    const float *arrays[ARRAYS] = {weights->value, optimizer->first, optimizer->second};
+    const struct berth_weights *weights = engine->weights;
+    const float *arrays[ARRAYS] = {weights->value, engine->first_moment, engine->second_moment};
     struct berth_tensor tensors[ARRAYS];
     char text[256];
     for (size_t i = 0; i < ARRAYS; i++)
@@ -46,10 +46,10 @@ enum berth_status berth_train_state_write(const char *directory, const struct be
 }
 
 static enum berth_status take_arrays(const struct berth_checkpoint *file, const char *path,
-                                     struct berth_optimizer *optimizer, struct berth_error *err)
+                                     struct berth_train_engine *engine, struct berth_error *err)
 {
-    const struct berth_weights *weights = optimizer->weights;
-    float *arrays[ARRAYS] = {weights->value, optimizer->first, optimizer->second};
+    const struct berth_weights *weights = engine->weights;
+    float *arrays[ARRAYS] = {weights->value, engine->first_moment, engine->second_moment};
     for (size_t i = 0; i < ARRAYS; i++) {
         const struct berth_tensor *tensor = berth_checkpoint_find(file, array_names[i]);
         if (!tensor || tensor->dtype != BERTH_DTYPE_F32 || tensor->elements != weights->total)
@@ -62,7 +62,7 @@ static enum berth_status take_arrays(const struct berth_checkpoint *file, const 
 
 static enum berth_status take_state(const struct berth_checkpoint *file, const char *path,
                                     uint64_t fingerprint, struct berth_train_state *state,
-                                    struct berth_optimizer *optimizer, struct berth_error *err)
+                                    struct berth_train_engine *engine, struct berth_error *err)
 {
     const char *text = berth_checkpoint_metadata(file, "berth_training");
     struct berth_train_state read = {0};
@@ -70,23 +70,20 @@ static enum berth_status take_state(const struct berth_checkpoint *file, const c
                         &read.loss_sum, &read.loss_count, &read.fingerprint) != 7)
         return berth_fail(err, BERTH_FORMAT, "%s: is not the state of a training; remove it to begin anew",
                           path);
-    if (read.fingerprint != fingerprint || read.step > optimizer->options.total_steps)
+    if (read.fingerprint != fingerprint || read.step > engine->options.total_steps)
         return berth_fail(err, BERTH_INVALID_ARGUMENT,
                           "%s: was written with other options, data or model; resume with the same ones, or "
                           "leave out --resume to begin anew",
                           path);
-    enum berth_status status = take_arrays(file, path, optimizer, err);
+    enum berth_status status = take_arrays(file, path, engine, err);
     if (status != BERTH_OK)
         return status;
     *state = read;
-    optimizer->step = read.step;
-    for (size_t i = 0; i < optimizer->weights->vocab; i++)
-        optimizer->row_step[i] = (uint32_t)read.step;
-    return BERTH_OK;
+    return engine->calls->resume(engine, read.step, err);
 }
 
 enum berth_status berth_train_state_read(const char *directory, uint64_t fingerprint,
-                                         struct berth_train_state *state, struct berth_optimizer *optimizer,
+                                         struct berth_train_state *state, struct berth_train_engine *engine,
                                          bool *found, struct berth_error *err)
 {
     struct berth_checkpoint *file = NULL;
@@ -98,7 +95,7 @@ enum berth_status berth_train_state_read(const char *directory, uint64_t fingerp
     if (*found)
         status = berth_checkpoint_open_file(path, &file, err);
     if (*found && status == BERTH_OK)
-        status = take_state(file, path, fingerprint, state, optimizer, err);
+        status = take_state(file, path, fingerprint, state, engine, err);
     berth_checkpoint_close(file);
     berth_free(path);
     return status;

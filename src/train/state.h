@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "train/optimizer.h"
+#include "train/train_engine.h"
 
 struct berth_train_state {
     size_t step;              /* done */
@@ -16,14 +16,14 @@ struct berth_train_state {
     uint64_t fingerprint; /* of the options and data that decide the weights */
 };
 
-/* The optimiser is settled. */
+/* The engine's values and moments were read. */
 enum berth_status berth_train_state_write(const char *directory, const struct berth_train_state *state,
-                                          const struct berth_optimizer *optimizer, struct berth_error *err);
+                                          const struct berth_train_engine *engine, struct berth_error *err);
 
 /* *found is false when there is none. A state of other options or data (another fingerprint), or a malformed
  * one, is refused. */
 enum berth_status berth_train_state_read(const char *directory, uint64_t fingerprint,
-                                         struct berth_train_state *state, struct berth_optimizer *optimizer,
+                                         struct berth_train_state *state, struct berth_train_engine *engine,
                                          bool *found, struct berth_error *err);
 
 /* Once a run is complete, or begins anew. */

@@ -20,8 +20,7 @@ struct run {
     const struct berth_train_job *job;
     const struct berth_finetune_options *options;
     struct berth_weights *weights;
-    struct berth_network *network;
-    struct berth_optimizer *optimizer;
+    struct berth_train_engine *engine;
     struct berth_train_window window;
     struct berth_masking masking; /* of masked-language training */
     struct berth_output output;
@@ -90,9 +89,11 @@ static uint64_t fingerprint(const struct run *run)
                              o->group_by_length,
                              o->freeze_embeddings,
                              run->job->schedule,
-                             run->optimizer->options.warmup_steps,
+                             run->engine->options.warmup_steps,
                              (size_t)run->job->seed,
-                             o->early_stopping_patience};
+                             o->early_stopping_patience,
+                             run->job->bf16,
+                             run->job->gpu != NULL};
     uint64_t hash = mix_bytes(1, numbers, sizeof numbers);
     hash = mix_bytes(hash, counts, sizeof counts);
     hash = mix_bytes(hash, data->offsets, (data->count + 1) * sizeof *data->offsets);
@@ -143,14 +144,14 @@ static enum berth_status open_run(struct run *run, struct berth_error *err)
     bounds.memory = run->options->activation_memory;
     count_steps(run);
     BERTH_TRY(berth_weights_new(job->encoder, &made, job->kernels, &run->weights, err));
-    BERTH_TRY(
-        berth_network_new(job->encoder, run->weights, job->kernels, job->team, &bounds, &run->network, err));
-    run->network->bf16 = job->bf16;
+    const struct berth_optimizer_options options = optimizer_options(run);
+    BERTH_TRY(job->gpu ? berth_train_engine_cuda(job->gpu, job->encoder, run->weights, &bounds, job->bf16, hidden > 0,
+                                                 &options, &run->engine, err)
+                       : berth_train_engine_native(job->encoder, run->weights, job->kernels, job->team, &bounds,
+                                                   job->bf16, &options, &run->engine, err));
     if (job->masked)
         BERTH_TRY(berth_masking_init(&run->masking, job->tokenizer, run->weights->vocab, bounds.tokens, err));
     BERTH_TRY(berth_train_window_init(&run->window, bounds.texts, bounds.tokens, width, labels, hidden, err));
-    const struct berth_optimizer_options options = optimizer_options(run);
-    BERTH_TRY(berth_optimizer_new(&options, run->weights, &run->optimizer, err));
     run->dlogits = berth_calloc(bounds.texts * labels, sizeof *run->dlogits);
     run->dfirst = hidden ? berth_calloc(bounds.texts * hidden, sizeof *run->dfirst) : NULL;
     run->rows = berth_calloc(job->train->count, sizeof *run->rows);
@@ -177,8 +178,7 @@ static void close_run(struct run *run)
     berth_journal_close(&run->eval_log);
     berth_train_window_clear(&run->window);
     berth_masking_clear(&run->masking);
-    berth_optimizer_free(run->optimizer);
-    berth_network_free(run->network);
+    berth_train_engine_free(run->engine);
     berth_weights_free(run->weights);
     berth_free(run->dlogits);
     berth_free(run->dfirst);
@@ -212,18 +212,17 @@ static double classifier_loss(struct run *run, size_t texts, double scale)
 {
     const struct berth_loss *loss = &run->job->loss;
     const struct berth_train_data *data = run->job->train;
-    struct berth_network *network = run->network;
-    double sum = berth_loss_of(loss, run->dlogits, network->logits, run->window.targets,
+    const struct berth_train_engine *engine = run->engine;
+    double sum = berth_loss_of(loss, run->dlogits, engine->logits, run->window.targets,
                                data->teacher ? run->window.teacher : NULL, texts, scale);
-    network->d_first = run->dfirst;
     if (run->dfirst)
-        sum += berth_loss_of_states(loss->hidden, run->dfirst, berth_network_first(network),
-                                    run->window.states, texts, data->hidden, scale);
+        sum += berth_loss_of_states(loss->hidden, run->dfirst, engine->first, run->window.states, texts,
+                                    data->hidden, scale);
     return sum;
 }
 
-/* Forward and backward of one batch, its gradient times `scale`; returns the loss. */
-static double learn(struct run *run, size_t index, double scale)
+/* Forward and backward of one batch, its gradient times `scale`. A loss that is not finite goes no further. */
+static enum berth_status learn(struct run *run, size_t index, double scale, double *loss, struct berth_error *err)
 {
     const struct berth_config *config = &run->job->encoder->config;
     const struct berth_train_rates rates = {.hidden = config->hidden_dropout,
@@ -231,26 +230,26 @@ static double learn(struct run *run, size_t index, double scale)
                                             .classifier = config->classifier_dropout,
                                             .seed = run->job->seed,
                                             .step = index};
-    take_batch(run, index);
+    struct berth_train_engine *engine = run->engine;
     struct berth_train_batch *batch = &run->window.batch;
+    enum berth_status status;
     size_t right = 0;
-    if (run->job->masked) {
+    take_batch(run, index);
+    if (run->job->masked)
         berth_masking_apply(&run->masking, batch, run->window.ids, run->job->seed, index);
-        berth_optimizer_touch_all(run->optimizer, &run->network->crew); /* the head reads the whole table */
-    } else {
-        if (run->options->word_dropout > 0)
-            berth_masking_drop(run->job->tokenizer, run->window.ids, batch->offsets[batch->texts],
-                               run->options->word_dropout, run->job->seed, index);
-        berth_optimizer_touch(run->optimizer, &run->network->crew, batch->ids, batch->offsets[batch->texts]);
-    }
-    berth_network_forward(run->network, batch, &rates);
-    double loss = run->job->masked
-                      ? berth_network_masked_loss(run->network, run->masking.words, scale, &right)
-                      : classifier_loss(run, batch->texts, scale);
-    if (isfinite(loss))
-        berth_network_backward(run->network, run->job->masked ? run->network->logits : run->dlogits);
+    else if (run->options->word_dropout > 0)
+        berth_masking_drop(run->job->tokenizer, run->window.ids, batch->offsets[batch->texts],
+                           run->options->word_dropout, run->job->seed, index);
+    BERTH_TRY(engine->calls->forward(engine, batch, &rates, err));
+    if (run->job->masked)
+        BERTH_TRY(engine->calls->masked_loss(engine, run->masking.words, scale, loss, &right, err));
+    else
+        *loss = classifier_loss(run, batch->texts, scale);
+    if (isfinite(*loss))
+        BERTH_TRY(engine->calls->backward(engine, run->job->masked ? NULL : run->dlogits, run->dfirst, err));
     run->examples += batch->texts;
-    return loss;
+fail:
+    return status;
 }
 
 static const char *last_checkpoint(const struct run *run, char *text, size_t size)
@@ -269,27 +268,28 @@ static enum berth_status refuse_divergence(const struct run *run, double loss, s
     return berth_fail(err, BERTH_LIMIT,
                       "step %zu: the loss is %f: training diverged; try a smaller --learning-rate or more "
                       "--warmup-steps (%s)",
-                      run->optimizer->step + 1, loss, last_checkpoint(run, kept, sizeof kept));
+                      run->engine->step + 1, loss, last_checkpoint(run, kept, sizeof kept));
 }
 
 static enum berth_status run_step(struct run *run, struct berth_step_report *report, struct berth_error *err)
 {
     size_t accumulated = run->options->gradient_accumulation_steps,
-           first = run->optimizer->step * accumulated;
+           first = run->engine->step * accumulated;
+    enum berth_status status;
     double sum = 0;
     for (size_t i = 0; i < accumulated; i++) {
-        double loss = learn(run, first + i, 1 / (double)accumulated);
+        double loss;
+        BERTH_TRY(learn(run, first + i, 1 / (double)accumulated, &loss, err));
         if (!isfinite(loss))
             return refuse_divergence(run, loss, err);
         sum += loss;
     }
     run->step_loss = sum / (double)accumulated;
-    enum berth_status status = berth_optimizer_step(run->optimizer, &run->network->crew, report, err);
-    if (status == BERTH_OK) {
-        run->state.step = run->optimizer->step;
-        run->state.loss_sum += run->step_loss;
-        run->state.loss_count++;
-    }
+    BERTH_TRY(run->engine->calls->update(run->engine, report, err));
+    run->state.step = run->engine->step;
+    run->state.loss_sum += run->step_loss;
+    run->state.loss_count++;
+fail:
     return status;
 }
 
@@ -359,18 +359,26 @@ static enum berth_status measure(struct run *run, struct berth_evaluation *evalu
 {
     const struct berth_train_job *job = run->job;
     if (job->masked)
-        return berth_train_evaluate_masked(run->network, &run->window, &run->masking, job->dev, run->dev_rows,
+        return berth_train_evaluate_masked(run->engine, &run->window, &run->masking, job->dev, run->dev_rows,
                                            run->dev_scratch, evaluation, err);
-    return berth_train_evaluate(run->network, &run->window, job->dev, job->labels, run->dev_rows,
+    return berth_train_evaluate(run->engine, &run->window, job->dev, job->labels, run->dev_rows,
                                 run->dev_scratch, evaluation, err);
+}
+
+/* The weights as they are now, into the directory. */
+static enum berth_status write_weights(struct run *run, struct berth_error *err)
+{
+    enum berth_status status = run->engine->calls->read(run->engine, BERTH_TRAIN_VALUES, err);
+    return status == BERTH_OK ? berth_output_weights(&run->output, err) : status;
 }
 
 static enum berth_status evaluate(struct run *run, struct berth_error *err)
 {
     struct berth_evaluation evaluation;
     uint64_t start = berth_clock_ns();
-    berth_optimizer_settle(run->optimizer, &run->network->crew);
-    enum berth_status status = measure(run, &evaluation, err);
+    enum berth_status status = run->engine->calls->settle(run->engine, err);
+    if (status == BERTH_OK)
+        status = measure(run, &evaluation, err);
     if (status == BERTH_OK)
         status = berth_journal_write(&run->eval_log, evaluation_line(run, &evaluation), err);
     if (status != BERTH_OK)
@@ -382,7 +390,7 @@ static enum berth_status evaluate(struct run *run, struct berth_error *err)
         run->state.best_step = run->state.step;
         run->state.behind = 0;
         run->best = evaluation;
-        status = berth_output_weights(&run->output, err);
+        status = write_weights(run, err);
         if (status == BERTH_OK)
             status = write_results(run, err);
     }
@@ -394,14 +402,15 @@ static enum berth_status evaluate(struct run *run, struct berth_error *err)
 static enum berth_status save(struct run *run, struct berth_error *err)
 {
     uint64_t start = berth_clock_ns();
-    berth_optimizer_settle(run->optimizer, &run->network->crew);
-    enum berth_status status = BERTH_OK;
-    if (!run->job->dev) {
+    enum berth_status status = run->engine->calls->read(run->engine, BERTH_TRAIN_VALUES, err);
+    if (status == BERTH_OK && !run->job->dev) {
         run->state.best_step = run->state.step;
         status = berth_output_weights(&run->output, err);
     }
     if (status == BERTH_OK)
-        status = berth_train_state_write(run->job->directory, &run->state, run->optimizer, err);
+        status = run->engine->calls->read(run->engine, BERTH_TRAIN_MOMENTS, err);
+    if (status == BERTH_OK)
+        status = berth_train_state_write(run->job->directory, &run->state, run->engine, err);
     run->line_started += berth_clock_ns() - start;
     return status;
 }
@@ -441,7 +450,7 @@ static enum berth_status begin(struct run *run, struct berth_error *err)
     BERTH_TRY(berth_output_begin(&run->output, err));
     if (run->options->resume)
         BERTH_TRY(berth_train_state_read(run->job->directory, run->state.fingerprint, &run->state,
-                                         run->optimizer, &found, err));
+                                         run->engine, &found, err));
     else
         berth_train_state_remove(run->job->directory);
     BERTH_TRY(berth_journal_open(&run->log, run->job->directory, "train_log.jsonl", run->state.step, err));
@@ -489,9 +498,8 @@ static enum berth_status finish(struct run *run, struct berth_finetune_report *r
 {
     enum berth_status status = BERTH_OK;
     if (!run->job->dev) {
-        berth_optimizer_settle(run->optimizer, &run->network->crew);
         run->state.best_step = run->state.step;
-        status = berth_output_weights(&run->output, err);
+        status = write_weights(run, err);
         if (status != BERTH_OK)
             return status;
     }
@@ -506,8 +514,8 @@ static enum berth_status finish(struct run *run, struct berth_finetune_report *r
     report->examples_per_second = seconds > 0 ? (double)run->examples / seconds : 0;
     report->evaluated = run->job->dev != NULL;
     report->evaluation = run->best;
-    report->activation_bytes = run->network->arena.size;
-    report->recomputed_layers = run->network->sharing - 1;
+    report->activation_bytes = run->engine->activation_bytes;
+    report->recomputed_layers = run->engine->recomputed_layers;
     report->seed_value[report->seeds++] = run->state.best;
     berth_train_state_remove(run->job->directory);
     return status;
@@ -535,12 +543,13 @@ enum berth_status berth_train_dump(const struct berth_train_job *job, double *lo
     enum berth_status status;
     char text[32];
     BERTH_TRY(open_run(&run, err));
-    *loss = learn(&run, 0, 1);
+    BERTH_TRY(learn(&run, 0, 1, loss, err));
     if (!isfinite(*loss)) {
         status = refuse_divergence(&run, *loss, err);
         goto fail;
     }
     snprintf(text, sizeof text, "%.9g", *loss);
+    BERTH_TRY(run.engine->calls->read(run.engine, BERTH_TRAIN_GRADIENTS, err));
     BERTH_TRY(berth_weights_write(run.weights, run.weights->grad, job->options->dump_gradients,
                                   (const char *const[]){"format", "pt", "loss", text, NULL}, err));
 fail:

@@ -8,8 +8,7 @@
 #include "train/data.h"
 #include "train/loss.h"
 #include "train/masking.h"
-#include "train/network.h"
-#include "train/optimizer.h"
+#include "train/train_engine.h"
 
 /* All borrowed. */
 struct berth_train_job {
@@ -21,6 +20,7 @@ struct berth_train_job {
     const struct berth_tokenizer *tokenizer;
     const struct berth_kernels *kernels;
     struct berth_team *team;
+    const struct berth_gpu *gpu; /* to train on; NULL: the CPU */
     const struct berth_train_data *train, *dev; /* dev NULL: none */
     const struct berth_label_map *labels;
     struct berth_loss loss;
@@ -38,7 +38,7 @@ enum berth_status berth_train_run(const struct berth_train_job *job, struct bert
 enum berth_status berth_train_dump(const struct berth_train_job *job, double *loss, struct berth_error *err);
 
 /* Mean loss, and as "accuracy" and "perplexity", of guessing masked words: the same ones at every call. */
-enum berth_status berth_train_evaluate_masked(struct berth_network *network,
+enum berth_status berth_train_evaluate_masked(struct berth_train_engine *engine,
                                               struct berth_train_window *window,
                                               struct berth_masking *masking,
                                               const struct berth_train_data *data, size_t *rows,
@@ -46,8 +46,8 @@ enum berth_status berth_train_evaluate_masked(struct berth_network *network,
                                               struct berth_error *err);
 
 /* Metrics of the weights on the data, whose targets are in the task's order. `rows` is scratch of
- * data->count, window and network hold what bounds say. */
-enum berth_status berth_train_evaluate(struct berth_network *network, struct berth_train_window *window,
+ * data->count, window and engine hold what bounds say. */
+enum berth_status berth_train_evaluate(struct berth_train_engine *engine, struct berth_train_window *window,
                                        const struct berth_train_data *data,
                                        const struct berth_label_map *labels, size_t *rows, size_t *scratch,
                                        struct berth_evaluation *evaluation, struct berth_error *err);

@@ -23,4 +23,25 @@ grep -q '"environment":{"berth":"[0-9.]*",.*"cpu":"' "$work/cells" || fail "no e
 
 refused "no such architecture" "$berth" bench -q -m random:nonsense
 refused "no such directory" "$berth" bench -q -m random:bert-tiny /nonexistent
+
+# What would be asked for and never run is refused; a runtime that is not here fails in its own lines alone.
+refused "add it to --runtime" "$berth" bench -q -m random:bert-tiny --optimization plain
+refused "precision int8 is that of none" "$berth" bench -q -m random:bert-tiny --runtime onnxruntime --precision int8 --optimization plain
+refused "precision bf16 is that of none" "$berth" bench -q -m random:bert-tiny --runtime onnxruntime --precision fp32,bf16 \
+    --optimization plain,quantized
+expect 2 "not a valid O" "$berth" bench -q -m random:bert-tiny --runtime onnxruntime --optimization most
+expect 0 "" env BERTH_ORT_LIBRARY="$work/nothing.so" "$berth" bench -q -m random:bert-tiny --runtime native,onnxruntime \
+    --precision fp32,bf16,int8 --optimization plain,optimized,quantized --length 16 --threads 1 --trials 2
+checks=$((checks + 2))
+[ "$(grep -c ' native .* ok$' "$work/out")" -eq 3 ] || fail "not three lines of the engine: $(cat "$work/out")"
+[ "$(grep -c ' onnxruntime .* there is no such file' "$work/out")" -eq 3 ] || fail "not three lines without a library: $(cat "$work/out")"
+
+# The whole comparison in one command, where ONNX Runtime is.
+: "${BERTH_ORT_LIBRARY:=$(find "$source_folder/build/peers/node_modules" -name 'libonnxruntime.so.1' -path '*linux/x64*' -print -quit 2>/dev/null)}"
+if [ -n "$BERTH_ORT_LIBRARY" ] && [ -r "$BERTH_ORT_LIBRARY" ]; then
+    expect 0 "" "$berth" bench -q -m random:bert-tiny --runtime native,onnxruntime --precision fp32,bf16,int8 \
+        --optimization plain,runtime,optimized,quantized --length 16 --threads 1 --trials 2 --ort-library "$BERTH_ORT_LIBRARY"
+    checks=$((checks + 1))
+    [ "$(grep -c ' ok$' "$work/out")" -eq 7 ] || fail "not 3 + 4 measured lines: $(cat "$work/out")"
+fi
 finish

@@ -115,7 +115,7 @@ checks=$((checks + 1))
 cmp -s "$work/whole/model.safetensors" "$work/other/model.safetensors" && fail "another seed gives the same weights"
 
 # --- refusals ---------------------------------------------------------------------------------------
-for way in "--runtime cuda" "--runtime onnxruntime" "--precision int8" "--precision fp16" "--precision fp8"; do
+for way in "--runtime onnxruntime" "--precision int8" "--precision fp16" "--precision fp8"; do
     refused "${way#--* }" "$berth" $tiny --task csv --train "$work/a.csv" $way -o "$work/x"
 done
 tiny="$tiny --max-steps 2 -o $work/refused"

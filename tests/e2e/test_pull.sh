@@ -136,6 +136,7 @@ refused "no such repository (404)" "$berth" pull -q org/missing
 refused "asks to wait 4000 seconds" "$berth" pull -q org/busylong
 refused "answers 418" "$berth" pull -q org/teapot
 refused "answers 403" "$berth" pull -q org/refuse
+refused "no hub's description of a repository; check HF_ENDPOINT" "$berth" pull -q org/garbage
 refused "malformed JSON" "$berth" pull -q org/garbage
 refused "nested deeper" "$berth" pull -q org/deep
 refused "has no config.json" "$berth" pull -q org/noconfig

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -36,6 +37,47 @@ void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder,
                            size_t threads)
 {
     open_rig(rig, encoder, isa, threads, true);
+}
+
+void train_rig_open_config(struct train_rig *rig, const char *json, bool masked, enum berth_isa isa, size_t threads)
+{
+    struct berth_encoder *encoder = calloc(1, sizeof *encoder);
+    struct berth_error err = {0};
+    if (berth_config_parse("example", json, strlen(json), &encoder->config, &err) != BERTH_OK)
+        fail_msg("%s", err.message);
+    encoder->layers = calloc(encoder->config.layers, sizeof *encoder->layers);
+    encoder->pooler_act = encoder->config.summary_activation;
+    encoder->type_embedding.elements = encoder->config.type_vocab_size;
+    open_rig(rig, encoder, isa, threads, masked);
+    rig->loss.labels = rig->weights->labels;
+}
+
+void train_rig_stir(struct train_rig *rig)
+{
+    struct berth_rng rng;
+    berth_rng_seed(&rng, 11);
+    for (size_t i = 0; i < rig->weights->count; i++) {
+        const struct berth_weight *weight = &rig->weights->list[i];
+        for (size_t j = 0; j < weight->elements && weight->rank == 1; j++)
+            rig->weights->value[weight->first + j] += (float)(0.2 * berth_rng_normal(&rng));
+    }
+}
+
+struct berth_train_rates train_rig_rates(const struct train_rig *rig)
+{
+    const struct berth_config *config = &rig->encoder->config;
+    return (struct berth_train_rates){config->hidden_dropout, config->attention_dropout, config->classifier_dropout, 7, 3};
+}
+
+void train_batch_mask(struct train_batch *batch)
+{
+    static const size_t slots[] = {1, 4, 5, 20, 32};
+    batch->batch.masked = sizeof slots / sizeof slots[0];
+    batch->batch.slots = batch->slots;
+    for (size_t i = 0; i < batch->batch.masked; i++) {
+        batch->slots[i] = slots[i];
+        batch->words[i] = (int32_t)(7 * i + 3);
+    }
 }
 
 bool train_rig_limit(struct train_rig *rig, size_t memory)

@@ -39,6 +39,14 @@ void train_rig_open(struct train_rig *rig, struct berth_encoder *encoder, enum b
 /* The same with a masked-language head. */
 void train_rig_open_masked(struct train_rig *rig, struct berth_encoder *encoder, enum berth_isa isa,
                            size_t threads);
+/* Takes a config.json's text, without weights: they are drawn. */
+void train_rig_open_config(struct train_rig *rig, const char *json, bool masked, enum berth_isa isa, size_t threads);
+/* LayerNorm and biases off their initial 1 and 0, so that every gradient counts. */
+void train_rig_stir(struct train_rig *rig);
+/* The configuration's, of one step. */
+struct berth_train_rates train_rig_rates(const struct train_rig *rig);
+/* Some words of a batch of 33 tokens or more, for a masked-language head. */
+void train_batch_mask(struct train_batch *batch);
 /* Makes the network anew, its memory bounded; false when it does not fit. */
 bool train_rig_limit(struct train_rig *rig, size_t memory);
 void train_rig_close(struct train_rig *rig);

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "session.cuh"
+#include "train.cuh"
 
 namespace berth {
 
@@ -124,6 +125,58 @@ static int collect_batch(berth_cuda_session *session, char text[BERTH_CUDA_MESSA
     return guarded(text, [&](const Message &message) { return collect(*session, message); });
 }
 
+/* --- training ------------------------------------------------------------------------------------- */
+
+static int trainer_open(const berth_cuda_train_config *config, int device, berth_cuda_trainer **trainer,
+                        char text[BERTH_CUDA_MESSAGE])
+{
+    *trainer = nullptr;
+    return guarded(text, [&](const Message &message) { return open_trainer(*config, device, trainer, message); });
+}
+
+static void trainer_close(berth_cuda_trainer *trainer)
+{
+    delete trainer;
+}
+
+static uint64_t trainer_bytes(const berth_cuda_trainer *trainer)
+{
+    return trainer->bytes;
+}
+
+static int read_numbers(berth_cuda_trainer *trainer, int array, float *numbers, char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return read_array(*trainer, array, numbers, message); });
+}
+
+static int write_numbers(berth_cuda_trainer *trainer, int array, const float *numbers, char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return write_array(*trainer, array, numbers, message); });
+}
+
+static int forward_batch(berth_cuda_trainer *trainer, const berth_cuda_train_batch *batch, float *logits, float *first,
+                         char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return train_forward(*trainer, *batch, logits, first, message); });
+}
+
+static int masked_loss(berth_cuda_trainer *trainer, const int32_t *words, double scale, double *loss, uint64_t *right,
+                       char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return train_masked_loss(*trainer, words, scale, loss, right, message); });
+}
+
+static int backward_batch(berth_cuda_trainer *trainer, const float *dlogits, const float *dfirst, char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return train_backward(*trainer, dlogits, dfirst, message); });
+}
+
+static int update(berth_cuda_trainer *trainer, const berth_cuda_adamw *steps, double max_norm, double *norm,
+                  char text[BERTH_CUDA_MESSAGE])
+{
+    return guarded(text, [&](const Message &message) { return train_update(*trainer, steps, max_norm, norm, message); });
+}
+
 static const berth_cuda_table table = {
     .abi = BERTH_CUDA_ABI,
     .built = BERTH_CUDA_BUILT,
@@ -137,6 +190,15 @@ static const berth_cuda_table table = {
     .session_bytes = session_bytes,
     .submit = submit_batch,
     .collect = collect_batch,
+    .trainer_open = trainer_open,
+    .trainer_close = trainer_close,
+    .trainer_bytes = trainer_bytes,
+    .train_read = read_numbers,
+    .train_write = write_numbers,
+    .train_forward = forward_batch,
+    .train_masked_loss = masked_loss,
+    .train_backward = backward_batch,
+    .train_update = update,
 };
 
 } // namespace berth

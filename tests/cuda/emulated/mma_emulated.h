@@ -19,24 +19,32 @@ template <typename A> inline void mma(float sums[4], const uint32_t left[4], con
     } mine = {{left[0], left[1], left[2], left[3]}, {right[0], right[1]}};
     unsigned char all[32 * 64];
     emulated::exchange(&mine, sizeof mine, all);
-    float a[16][16], b[16][8];
-    for (int lane = 0; lane < 32; lane++) {
+    /* This lane's two rows of the left matrix come from the four lanes of its group, its two columns of the right one from
+     * those of two groups. */
+    const int group = static_cast<int>(emulated::lane()) / 4, pair = static_cast<int>(emulated::lane()) % 4 * 2;
+    float a[2][16], b[2][16];
+    const auto from_lane = [&](int lane) {
         Fragment f;
         memcpy(&f, all + lane * sizeof f, sizeof f);
-        const int group = lane / 4, pair = lane % 4 * 2;
+        return f;
+    };
+    for (int p = 0; p < 4; p++) {
+        const Fragment row = from_lane(group * 4 + p);
         for (int i = 0; i < 2; i++) {
-            a[group][pair + i] = widen(unpack<A>(f.left[0], i));
-            a[group + 8][pair + i] = widen(unpack<A>(f.left[1], i));
-            a[group][pair + 8 + i] = widen(unpack<A>(f.left[2], i));
-            a[group + 8][pair + 8 + i] = widen(unpack<A>(f.left[3], i));
-            b[pair + i][group] = widen(unpack<A>(f.right[0], i));
-            b[pair + 8 + i][group] = widen(unpack<A>(f.right[1], i));
+            const Fragment column = from_lane((pair + i) * 4 + p);
+            a[0][p * 2 + i] = widen(unpack<A>(row.left[0], i));
+            a[1][p * 2 + i] = widen(unpack<A>(row.left[1], i));
+            a[0][p * 2 + 8 + i] = widen(unpack<A>(row.left[2], i));
+            a[1][p * 2 + 8 + i] = widen(unpack<A>(row.left[3], i));
+            for (int j = 0; j < 2; j++) {
+                b[i][p * 2 + j] = widen(unpack<A>(column.right[0], j));
+                b[i][p * 2 + 8 + j] = widen(unpack<A>(column.right[1], j));
+            }
         }
     }
-    const int group = static_cast<int>(emulated::lane()) / 4, pair = static_cast<int>(emulated::lane()) % 4 * 2;
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 16; k++)
-            sums[i] += a[group + i / 2 * 8][k] * b[k][pair + i % 2];
+            sums[i] += a[i / 2][k] * b[i % 2][k];
 }
 
 template <typename A> inline void load_transposed(uint32_t right[2], const A *row)

@@ -14,6 +14,8 @@
 
 static const uint64_t SECOND = 1000000000u;
 
+static const char *note; /* of the next drawing */
+
 /* What one update and the end print when the work began `seconds` ago; freed by the caller. */
 static char *drawn(bool terminal, double seconds, size_t done, size_t total, bool ended)
 {
@@ -25,6 +27,7 @@ static char *drawn(bool terminal, double seconds, size_t done, size_t total, boo
     berth_progress_begin(&progress, stream, "texts", total);
     assert_false(progress.terminal); /* memory is none */
     progress.terminal = terminal;
+    progress.note = note;
     progress.started -= (uint64_t)(seconds * (double)SECOND);
     berth_progress_update(&progress, done);
     if (ended)
@@ -59,6 +62,15 @@ static void update_tells_rate_and_time_left(void **state)
     check_drawn(false, 10, 3, 6, "0.3/s, 10 s left\n");
     check_drawn(false, 10, 0, 1000, "  0 %  0 of 1000 texts, 0/s\n");
     check_drawn(false, 10, 500, 0, "500 texts, 50/s\n"); /* no total: no share */
+}
+
+static void update_ends_with_the_note(void **state)
+{
+    (void)state;
+    note = "loss 0.5";
+    check_drawn(false, 10, 500, 1000, "50/s, 10 s left, loss 0.5\n");
+    check_drawn(false, 10, 500, 0, "500 texts, 50/s, loss 0.5\n");
+    note = NULL;
 }
 
 static void end_clears_the_bar_or_closes_the_lines(void **state)
@@ -126,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(update_waits_a_second_on_a_terminal_and_five_elsewhere),
         cmocka_unit_test(update_tells_rate_and_time_left),
+        cmocka_unit_test(update_ends_with_the_note),
         cmocka_unit_test(end_clears_the_bar_or_closes_the_lines),
         cmocka_unit_test(quiet_prints_nothing),
         cmocka_unit_test(clock_does_not_go_back),

@@ -285,6 +285,131 @@ static void import_takes_sums_in_either_order(void **state)
     bytes_free(&bytes);
 }
 
+/* What constant folding makes of positions where the length is fixed: rows of so many positions in place of the table. */
+static void import_of_folded_positions_gives_a_model_of_so_many(void **state)
+{
+    (void)state;
+    struct support_model model;
+    struct berth_error err = {0};
+    char path[256];
+    support_model_init(&model);
+    support_model_write(&model);
+    struct berth_encoder *encoder = open_directory(model.directory), *imported;
+    export_to(model.directory, encoder, &forms[0]);
+    file_in(model.directory, "m.onnx", path);
+    struct bytes bytes = read_whole(path);
+    Onnx__ModelProto *proto = onnx__model_proto__unpack(NULL, bytes.size, bytes.data);
+    assert_non_null(proto);
+    char *gathered = NULL, *name = NULL;
+    size_t replaced = 0;
+    for (size_t i = 0; i < proto->graph->n_node; i++) {
+        Onnx__NodeProto *node = proto->graph->node[i];
+        if (strcmp(node->op_type, "Gather") == 0 && strstr(node->input[0], "position_embeddings"))
+            gathered = node->output[0], name = node->input[0];
+        for (size_t k = 0; k < node->n_input && gathered; k++)
+            if (strcmp(node->input[k], gathered) == 0) {
+                free(node->input[k]);
+                node->input[k] = strdup(name);
+                replaced++;
+            }
+    }
+    assert_int_equal(replaced, 1);
+    Onnx__TensorProto *table = NULL;
+    for (size_t i = 0; i < proto->graph->n_initializer; i++)
+        if (strcmp(proto->graph->initializer[i]->name, name) == 0)
+            table = proto->graph->initializer[i];
+    assert_non_null(table);
+    int64_t embedding = table->dims[1];
+    assert_true(table->dims[0] > 4);
+    table->dims[0] = 4;
+    table->raw_data.len = 4 * (size_t)embedding * sizeof(float);
+    for (int turn = 0; turn < 2; turn++) { /* then rows of another width: no positions */
+        unsigned char *packed = malloc(onnx__model_proto__get_packed_size(proto));
+        size_t size = onnx__model_proto__pack(proto, packed);
+        FILE *file = fopen(path, "wb");
+        assert_int_equal(fwrite(packed, 1, size, file), size);
+        fclose(file);
+        free(packed);
+        if (berth_onnx_import(path, &imported, &err) != BERTH_OK) {
+            assert_int_equal(turn, 1);
+            assert_null(imported);
+            assert_non_null(strstr(err.message, "position"));
+        } else {
+            assert_int_equal(turn, 0);
+            assert_int_equal(imported->config.max_positions, 4);
+            assert_int_equal(imported->config.told_positions, encoder->config.max_positions);
+            assert_memory_equal(imported->position_embedding.data, encoder->position_embedding.data,
+                                4 * (size_t)embedding * sizeof(float));
+            berth_encoder_free(imported);
+        }
+        table->dims[0] = embedding, table->dims[1] = 4;
+    }
+    onnx__model_proto__free_unpacked(proto, NULL);
+    berth_encoder_free(encoder);
+    bytes_free(&bytes);
+    remove_exported(model.directory);
+    support_model_clear(&model);
+}
+
+static void refused_with(const Onnx__ModelProto *proto, const char *config_json, const char *words)
+{
+    struct berth_config config;
+    struct berth_encoder *encoder;
+    struct berth_error err = {0};
+    unsigned char *packed = malloc(onnx__model_proto__get_packed_size(proto));
+    size_t size = onnx__model_proto__pack(proto, packed);
+    assert_int_equal(berth_config_parse("config.json", config_json, strlen(config_json), &config, &err), BERTH_OK);
+    assert_int_not_equal(berth_onnx_import_memory("m.onnx", packed, size, &config, &encoder, &err), BERTH_OK);
+    assert_null(encoder);
+    if (!strstr(err.message, words))
+        fail_msg("no '%s' in: %s", words, err.message);
+    free(packed);
+}
+
+/* Wherever they stand: also beside the way to the logits, where shapes are computed. */
+static void import_of_unknown_operators_is_refused_by_their_names(void **state)
+{
+    (void)state;
+    static const size_t which[] = {0, 6, 11};
+    for (size_t form = 0; form < sizeof which / sizeof *which; form++) {
+        struct support_model model;
+        char path[256];
+        support_model_init(&model);
+        support_model_write(&model);
+        struct berth_encoder *encoder = open_directory(model.directory);
+        export_to(model.directory, encoder, &forms[which[form]]);
+        berth_encoder_free(encoder);
+        file_in(model.directory, "m.onnx", path);
+        struct bytes bytes = read_whole(path);
+        assert_false(try_bytes(bytes.data, bytes.size, model.config));
+        Onnx__ModelProto *proto = onnx__model_proto__unpack(NULL, bytes.size, bytes.data);
+        assert_non_null(proto);
+        for (size_t i = 0; i < proto->graph->n_node; i++) {
+            Onnx__NodeProto *node = proto->graph->node[i];
+            char *operator = node->op_type, *domain = node->domain;
+            node->op_type = (char *)"Frobnicate";
+            refused_with(proto, model.config, "operator 'Frobnicate'");
+            node->op_type = operator;
+            node->domain = (char *)"example.org";
+            refused_with(proto, model.config, "domain 'example.org'");
+            node->domain = domain;
+        }
+        Onnx__FunctionProto function = ONNX__FUNCTION_PROTO__INIT, *functions[] = {&function};
+        function.name = (char *)"Add";
+        proto->n_functions = 1, proto->functions = functions;
+        refused_with(proto, model.config, "functions of its own");
+        proto->n_functions = 0, proto->functions = NULL;
+        size_t sets = proto->n_opset_import;
+        proto->n_opset_import = 0;
+        refused_with(proto, model.config, "which opset");
+        proto->n_opset_import = sets;
+        onnx__model_proto__free_unpacked(proto, NULL);
+        bytes_free(&bytes);
+        remove_exported(model.directory);
+        support_model_clear(&model);
+    }
+}
+
 static void export_without_a_head_is_refused(void **state)
 {
     (void)state;
@@ -311,6 +436,8 @@ int main(void)
         cmocka_unit_test(import_against_another_configuration_is_refused),
         cmocka_unit_test(import_damaged_bytes_are_refused_or_harmless),
         cmocka_unit_test(import_takes_sums_in_either_order),
+        cmocka_unit_test(import_of_folded_positions_gives_a_model_of_so_many),
+        cmocka_unit_test(import_of_unknown_operators_is_refused_by_their_names),
         cmocka_unit_test(export_without_a_head_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,42 +49,10 @@ static const struct example examples[] = {
 };
 enum { EXAMPLES = sizeof examples / sizeof examples[0] };
 
-/* An encoder of this configuration without weights: they are drawn. */
 static void open_example(struct train_rig *rig, const struct example *example, enum berth_isa isa,
                          size_t threads)
 {
-    const char *json = example->config;
-    struct berth_encoder *encoder = calloc(1, sizeof *encoder);
-    struct berth_error err = {0};
-    if (berth_config_parse("example", json, strlen(json), &encoder->config, &err) != BERTH_OK)
-        fail_msg("%s", err.message);
-    encoder->layers = calloc(encoder->config.layers, sizeof *encoder->layers);
-    encoder->pooler_act = encoder->config.summary_activation;
-    encoder->type_embedding.elements = encoder->config.type_vocab_size;
-    if (example->masked)
-        train_rig_open_masked(rig, encoder, isa, threads);
-    else
-        train_rig_open(rig, encoder, isa, threads);
-    rig->loss.labels = rig->weights->labels;
-}
-
-/* LayerNorm and biases off their initial 1 and 0, so that every gradient counts. */
-static void stir(struct train_rig *rig)
-{
-    struct berth_rng rng;
-    berth_rng_seed(&rng, 11);
-    for (size_t i = 0; i < rig->weights->count; i++) {
-        const struct berth_weight *weight = &rig->weights->list[i];
-        for (size_t j = 0; j < weight->elements && weight->rank == 1; j++)
-            rig->weights->value[weight->first + j] += (float)(0.2 * berth_rng_normal(&rng));
-    }
-}
-
-static struct berth_train_rates rates_of(const struct train_rig *rig)
-{
-    const struct berth_config *config = &rig->encoder->config;
-    return (struct berth_train_rates){config->hidden_dropout, config->attention_dropout,
-                                      config->classifier_dropout, 7, 3};
+    train_rig_open_config(rig, example->config, example->masked, isa, threads);
 }
 
 static const size_t lengths[] = {5, 1, 17, 8, 2};
@@ -123,18 +91,6 @@ static bool is_near(double got, double want)
     return fabs(got - want) <= 0.02 * want + 1e-3; /* third derivatives, and a loss rounded to 2^-23 */
 }
 
-/* Some words of several texts. */
-static void mask_words(struct train_batch *batch)
-{
-    static const size_t slots[] = {1, 4, 5, 20, 32};
-    batch->batch.masked = sizeof slots / sizeof slots[0];
-    batch->batch.slots = batch->slots;
-    for (size_t i = 0; i < batch->batch.masked; i++) {
-        batch->slots[i] = slots[i];
-        batch->words[i] = (int32_t)(7 * i + 3);
-    }
-}
-
 static void check_example(const struct example *example, const float *states)
 {
     struct train_rig rig;
@@ -144,11 +100,11 @@ static void check_example(const struct example *example, const float *states)
         rig.loss.smoothing = 0.1;
     rig.states = states;
     rig.loss.hidden = 0.7;
-    stir(&rig);
+    train_rig_stir(&rig);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
     if (example->masked)
-        mask_words(&batch);
-    struct berth_train_rates rates = rates_of(&rig);
+        train_batch_mask(&batch);
+    struct berth_train_rates rates = train_rig_rates(&rig);
     const struct berth_train_rates *dropout = example->dropout ? &rates : NULL;
     train_rig_loss(&rig, &batch, dropout, true);
     float *grad = malloc(rig.weights->total * sizeof *grad);
@@ -202,11 +158,11 @@ static void check_limited(const struct example *example)
     struct train_rig rig;
     struct train_batch batch;
     open_example(&rig, example, support_best_isa(), 2);
-    stir(&rig);
+    train_rig_stir(&rig);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
     if (example->masked)
-        mask_words(&batch);
-    struct berth_train_rates rates = rates_of(&rig);
+        train_batch_mask(&batch);
+    struct berth_train_rates rates = train_rig_rates(&rig);
     size_t bytes = rig.weights->total * sizeof(float), whole = rig.network->arena.size, fewer = whole,
            sharing = 1;
     double loss = train_rig_loss(&rig, &batch, &rates, true);
@@ -242,7 +198,7 @@ static void gradients_with_any_number_of_threads_are_the_same_bits(void **state)
         struct train_batch batch;
         open_example(&rig, &examples[1], support_best_isa(), threads);
         train_batch_random(&batch, lengths, TEXTS, 5, &rig);
-        struct berth_train_rates rates = rates_of(&rig);
+        struct berth_train_rates rates = train_rig_rates(&rig);
         train_rig_loss(&rig, &batch, &rates, true);
         size_t bytes = rig.weights->total * sizeof(float);
         if (first)
@@ -283,7 +239,7 @@ static void dropout_of_another_step_gives_another_loss(void **state)
     struct train_batch batch;
     open_example(&rig, &examples[1], support_best_isa(), 2);
     train_batch_random(&batch, lengths, TEXTS, 5, &rig);
-    struct berth_train_rates rates = rates_of(&rig);
+    struct berth_train_rates rates = train_rig_rates(&rig);
     double first = train_rig_loss(&rig, &batch, &rates, false),
            again = train_rig_loss(&rig, &batch, &rates, false);
     rates.step++;
