@@ -16,7 +16,7 @@ const HEIGHT = 300,
 
 const colour = index => `var(--series-${index % SERIES})`;
 const dashes = index => DASHES[index % DASHES.length];
-const shapeOf = series => SHAPES[(series.shape ?? series.index) % SHAPES.length];
+const shapeOf = series => series.shape ?? series.index;
 
 /** A number of few digits; a dash where there is none. */
 export const short = (x, digits = 4) => (x === null || x === undefined ? '–' : String(Number(x.toPrecision(digits))));
@@ -50,9 +50,11 @@ function explain(element, text) {
 
 /* ---- one panel ---- */
 
+/** The shapes, then the same ones hollow. */
 function mark(shape, x, y, r, index) {
-    const path = d => svg('path', {class: 'mark', d, style: {'--own': colour(index)}});
-    switch (shape) {
+    const hollow = Math.floor(shape / SHAPES.length) % 2 === 1;
+    const path = d => svg('path', {class: hollow ? 'mark hollow' : 'mark', d, style: {'--own': colour(index)}});
+    switch (SHAPES[shape % SHAPES.length]) {
         case 'square':
             return path(`M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`);
         case 'triangle':
@@ -62,7 +64,9 @@ function mark(shape, x, y, r, index) {
         case 'diamond':
             return path(`M${x} ${y - r * 1.3}L${x + r * 1.3} ${y}L${x} ${y + r * 1.3}L${x - r * 1.3} ${y}Z`);
         case 'cross':
-            return path(`M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`);
+            return hollow
+                ? path(`M${x - r} ${y}H${x + r}M${x} ${y - r}V${y + r}`)
+                : path(`M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`);
         default:
             return path(`M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`);
     }
@@ -253,7 +257,7 @@ const shapeKey = (name, index) =>
         svg(
             'svg',
             {viewBox: '0 0 14 14', 'aria-hidden': 'true'},
-            mark(SHAPES[index % SHAPES.length], 7, 7, 4, NEUTRAL),
+            mark(index, 7, 7, 4, NEUTRAL),
         ),
         name,
     );

@@ -103,8 +103,15 @@ function speedPoint(times, variant) {
     return c => {
         const base = times.base(c, variant);
         if (!base) return null;
-        const factor = base.time_ms / c.time_ms;
-        return {x: c.batch * c.length, y: factor, tip: `${short(factor, 3)} times as fast\n${describe(c)}`};
+        const factor = base.time_ms / c.time_ms,
+            range = c !== base && base.range_ms && c.range_ms;
+        return {
+            x: c.batch * c.length,
+            y: factor,
+            low: range ? base.range_ms[0] / c.range_ms[1] : undefined,
+            high: range ? base.range_ms[1] / c.range_ms[0] : undefined,
+            tip: `${short(factor, 3)} times as fast\n${describe(c)}`,
+        };
     };
 }
 
@@ -125,7 +132,7 @@ function latencyFigures(report) {
         list.push(
             figure({
                 title: 'Speed-up',
-                note: `Times as fast as ${report.baseline}, at the same input.`,
+                note: `Times as fast as ${report.baseline}, at the same input; from end to end of both intervals.`,
                 names,
                 choices,
                 make: state => times.each(state.variant, speedPoint(times, state.variant), 'times as fast'),
@@ -165,7 +172,7 @@ function variantFigure(report) {
             .sort((a, b) => a.x - b.x);
     const pairs = report.models
         .flatMap(model => report.places.map(place => [model.name, place]))
-        .filter(([model, place]) => cells.some(c => c.model === model && c.place === place));
+        .filter(([model, place]) => names.filter(one => of(model, one.name, place).length).length > 1);
     return pairs.length
         ? [
               figure({
@@ -187,27 +194,22 @@ function variantFigure(report) {
 
 export const metrics = {time_ms: 'median', p50_ms: 'p50', p90_ms: 'p90', p99_ms: 'p99'};
 
-function accuracyOf(report, c) {
-    return c.accuracy !== null
-        ? c
-        : report.cells.find(
-              o =>
-                  o.accuracy !== null &&
-                  o.model === c.model &&
-                  o.precision === c.precision &&
-                  o.optimization === c.optimization,
-          );
+/* Measured here, or elsewhere with the same weights at the same precision; undefined: nowhere. */
+function accuracyOf(c) {
+    return (c.known_accuracy ?? null) === null
+        ? undefined
+        : {accuracy: c.known_accuracy, accuracy_ci: c.known_accuracy_ci};
 }
 
 /** The configurations that can be set against one another by accuracy: at the smallest input, or on real texts where none was timed alone. */
 export function rivals(report) {
-    const known = report.cells.filter(c => c.status === 'ok' && c.p50_ms !== null && accuracyOf(report, c));
+    const known = report.cells.filter(c => c.status === 'ok' && c.p50_ms !== null && accuracyOf(c));
     const timed = report.cells.filter(
         c =>
             isTimed(c) &&
             c.batch === report.smallest.batch &&
             c.length === report.smallest.length &&
-            accuracyOf(report, c),
+            accuracyOf(c),
     );
     const least = Math.min(...known.map(c => c.batch));
     return timed.length ? timed : known.filter(c => c.batch === least);
@@ -221,7 +223,7 @@ export function pareto(report, metric, off = new Set(), chosen = () => false) {
     const points = rivals(report)
         .filter(c => (c[metric] ?? null) !== null && !off.has(c.model))
         .map(c => {
-            const known = accuracyOf(report, c);
+            const known = accuracyOf(c);
             return {
                 c,
                 x: c[metric],

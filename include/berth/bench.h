@@ -21,6 +21,8 @@ enum berth_scenario {
 BERTH_API bool berth_scenario_parse(const char *word, enum berth_scenario *scenario);
 BERTH_API const char *berth_scenario_name(enum berth_scenario scenario);
 
+struct berth_bench_spec; /* an experiment's file; see berth_bench_spec_open */
+
 /* An experiment: every combination of the lists below, `trials` times each, in interleaved seeded order. */
 struct berth_bench_options {
     const char *const *models; /* "MODEL", or "NAME=MODEL": NAME is what servers and results call it */
@@ -67,6 +69,8 @@ struct berth_bench_options {
     struct berth_options options;
     berth_progress_fn *progress; /* total 0: so many combinations are opened and checked; then trials */
     void *progress_context;
+    const struct berth_bench_spec *spec; /* the file that values are of, as berth_bench_spec_options sets it: messages about
+                                          * them name it; NULL: none */
 };
 
 /* Fills what is not set of an options struct with the experiment of the 2021 case study: four models x {plain,
@@ -123,7 +127,6 @@ BERTH_API enum berth_status berth_bench_plan(const struct berth_bench_options *o
 
 /* An experiment read from a YAML file, whose keys are the long options of `berth bench`. Messages name the file,
  * the line and the key. What options point to is the spec's. */
-struct berth_bench_spec;
 BERTH_API enum berth_status berth_bench_spec_open(const char *path, struct berth_bench_spec **spec,
                                                   struct berth_error *err);
 BERTH_API const struct berth_bench_options *berth_bench_spec_options(const struct berth_bench_spec *spec);

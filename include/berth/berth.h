@@ -203,6 +203,10 @@ struct berth_model_info {
 };
 BERTH_API const struct berth_model_info *berth_model_get_info(const struct berth_model *model);
 
+/* SHA-256 of the model's file of weights in hex, of shards one after the other in the order of their names; "" for random
+ * weights, which have none. Reads the file. */
+BERTH_API enum berth_status berth_model_hash(const struct berth_model *model, char hash[65], struct berth_error *err);
+
 /* The facts, or with `plan` also every step with its kernel, shape, bytes and operations (for a text of
  * `length` tokens, 0: 128), as readable text or as one JSON object. Returned for berth_memory_free; NULL when
  * memory ran out. */

@@ -62,7 +62,7 @@ BERTH_API enum berth_status berth_report_json(const struct berth_report_options 
 struct berth_compare_options {
     const char *const *results;
     size_t result_count;
-    const char *run_a, *run_b; /* names, ids or uids; "last", "first" */
+    const char *run_a, *run_b; /* names (of all runs called so), ids or uids; "last", "first" */
     struct berth_selection selection; /* its run is not read */
     double error_rate; /* 0: 0.05 */
     bool json;

@@ -14,9 +14,11 @@ enum { REMARKS_MAX = 1 << 20 };
 static enum berth_status record_models(struct berth_campaign *campaign, struct berth_error *err)
 {
     for (size_t m = 0; m < campaign->e.models; m++) {
+        char hash[65] = "";
         struct berth_results_model model = {.run = campaign->run,
                                             .name = campaign->e.model[m].name,
-                                            .source = campaign->e.model[m].source};
+                                            .source = campaign->e.model[m].source,
+                                            .hash = hash};
         for (size_t i = 0; i < campaign->local.models; i++) {
             const struct berth_local_model *opened = campaign->local.model[i];
             if (opened->model != m || !opened->opened || model.parameters > 0)
@@ -27,6 +29,9 @@ static enum berth_status record_models(struct berth_campaign *campaign, struct b
             model.layers = (int64_t)info->layers;
             model.hidden = (int64_t)info->hidden_size;
             model.bytes = (int64_t)info->weight_bytes;
+            enum berth_status status = campaign->e.o.output ? berth_model_hash(opened->opened, hash, err) : BERTH_OK;
+            if (status != BERTH_OK)
+                return status;
         }
         enum berth_status status = berth_results_set_model(campaign->results, &model, err);
         if (status != BERTH_OK)
@@ -106,11 +111,13 @@ void berth_bench_suite_study(struct berth_bench_options *o)
 {
     FILL(models, model_count, study_models);
     FILL(runtimes, runtime_count, study_runtimes);
-    FILL(optimizations, optimization_count, study_optimizations);
+    for (size_t i = 0; i < o->runtime_count; i++)
+        if (o->runtimes[i] == BERTH_RUNTIME_ONNXRUNTIME)
+            FILL(optimizations, optimization_count, study_optimizations);
     FILL(precisions, precision_count, study_precisions);
     FILL(batches, batch_count, study_batches);
     FILL(lengths, length_count, study_lengths);
-    if (o->trials == 0)
+    if (o->trials == 0 && o->percentile == 0)
         o->trials = 5; /* as the study had it; more give intervals */
     if (!o->protocol)
         o->protocol = "study";

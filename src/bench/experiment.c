@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/threads.h"
 #include "bench/load.h"
 
 enum {
@@ -70,6 +71,45 @@ size_t berth_experiment_needed(double q)
     return (size_t)ceil(fmax(upper, lower) - 1e-9);
 }
 
+/* The failure is about the option of this name. */
+static enum berth_status about(struct berth_experiment *e, const char *key, enum berth_status status)
+{
+    e->key = key;
+    return status;
+}
+
+/* An option that would be without effect is a mistake: what was meant by it does not happen. */
+static enum berth_status check_contradictions(struct berth_experiment *e, const struct berth_bench_options *given,
+                                              struct berth_error *err)
+{
+    const char *scenario = berth_scenario_name(e->o.scenario);
+    if (given->find_rate && given->rate_count > 0)
+        return about(e, "rate", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                           "a rate is either given or searched: leave --rate or --find-rate out"));
+    if (given->rate_count > 0 && e->o.scenario != BERTH_SERVER)
+        return about(e, "rate", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                           "a rate is kept in the server scenario, not in %s: give --scenario server, or "
+                                           "leave --rate out",
+                                           scenario));
+    if (given->concurrency_count > 0 && e->o.scenario != BERTH_CLOSED_LOOP)
+        return about(e, "concurrency", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                                  "so many queries at once are of the closed loop, not of %s: leave "
+                                                  "--concurrency or --scenario out",
+                                                  scenario));
+    if (given->p99_ms != 0 && !given->find_rate)
+        return about(e, "p99-ms", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                             "an objective is what a rate is searched within: give --find-rate, too, or "
+                                             "leave --p99-ms out"));
+    if (given->trials > 0 && given->percentile > 0)
+        return about(e, "percentile", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                                 "the trials are either counted or what a percentile needs: leave --trials "
+                                                 "or --percentile out"));
+    if (!given->data && given->task)
+        return about(e, "task", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                           "a task tells how labelled texts are laid out: give --data, or leave --task out"));
+    return BERTH_OK;
+}
+
 static void fill_defaults(struct berth_bench_options *o)
 {
     if (o->concurrencies && o->concurrency_count > 0 && o->scenario == BERTH_SINGLE_STREAM)
@@ -99,52 +139,57 @@ static void fill_defaults(struct berth_bench_options *o)
         o->connections = 1024;
 }
 
-static enum berth_status check_scenario(const struct berth_bench_options *o, struct berth_error *err)
+static enum berth_status check_scenario(struct berth_experiment *e, struct berth_error *err)
 {
+    const struct berth_bench_options *o = &e->o;
+    const enum berth_status wrong = BERTH_INVALID_ARGUMENT;
     if (o->scenario == BERTH_SERVER && !o->find_rate && (!o->rates || o->rate_count == 0))
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "the server scenario needs a rate: give --rate, or --find-rate --p99-ms");
+        return about(e, "scenario",
+                     berth_fail(err, wrong, "the server scenario needs a rate: give --rate, or --find-rate --p99-ms"));
     if (o->find_rate && o->scenario != BERTH_SERVER)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a rate is searched in the server scenario, not in %s",
-                          berth_scenario_name(o->scenario));
+        return about(e, "find-rate", berth_fail(err, wrong, "a rate is searched in the server scenario, not in %s",
+                                                berth_scenario_name(o->scenario)));
     if (o->find_rate && !(o->p99_ms > 0 && isfinite(o->p99_ms)))
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a rate is searched within an objective: give --p99-ms");
+        return about(e, "find-rate", berth_fail(err, wrong, "a rate is searched within an objective: give --p99-ms"));
     if (o->scenario == BERTH_CLOSED_LOOP && (!o->concurrencies || o->concurrency_count == 0))
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "the closed loop needs --concurrency");
+        return about(e, "scenario", berth_fail(err, wrong, "the closed loop needs --concurrency"));
     for (size_t i = 0; i < o->rate_count && o->scenario == BERTH_SERVER && !o->find_rate; i++)
         if (!(o->rates[i] > 0 && o->rates[i] <= 1e6))
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "a rate of %g: more than 0, at most 1000000 a second",
-                              o->rates[i]);
+            return about(e, "rate", berth_fail(err, wrong, "a rate of %g: more than 0, at most 1000000 a second",
+                                               o->rates[i]));
     for (size_t i = 0; i < o->concurrency_count && o->scenario == BERTH_CLOSED_LOOP; i++)
         if (o->concurrencies[i] == 0 || o->concurrencies[i] > BERTH_LOAD_CONNECTIONS_MAX)
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "a concurrency of %zu: between 1 and %d",
-                              o->concurrencies[i], BERTH_LOAD_CONNECTIONS_MAX);
+            return about(e, "concurrency", berth_fail(err, wrong, "a concurrency of %zu: between 1 and %d",
+                                                      o->concurrencies[i], BERTH_LOAD_CONNECTIONS_MAX));
     if (o->connections > BERTH_LOAD_CONNECTIONS_MAX)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%zu connections: at most %d", o->connections,
-                          BERTH_LOAD_CONNECTIONS_MAX);
+        return about(e, "connections", berth_fail(err, wrong, "%zu connections: at most %d", o->connections,
+                                                  BERTH_LOAD_CONNECTIONS_MAX));
     if (o->timeout_ms > 3600000)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "a timeout of %zu ms: at most an hour", o->timeout_ms);
+        return about(e, "timeout-ms", berth_fail(err, wrong, "a timeout of %zu ms: at most an hour", o->timeout_ms));
     if (o->data && o->lengths[0] != 0)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "texts of %s have their own lengths: leave --length out",
-                          o->data);
+        return about(e, "length", berth_fail(err, wrong, "texts of %s have their own lengths: leave --length out", o->data));
     if (o->data && !o->task)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: give --task, which tells the file's columns", o->data);
+        return about(e, "data", berth_fail(err, wrong, "%s: give --task, which tells the file's columns", o->data));
+    for (size_t i = 0; i < o->thread_count; i++)
+        if (o->threads[i] > BERTH_THREADS_MAX)
+            return about(e, "threads", berth_fail(err, wrong, "%zu threads: at most %d", o->threads[i], BERTH_THREADS_MAX));
     return BERTH_OK;
 }
 
-static enum berth_status check_shapes(const struct berth_bench_options *o, struct berth_error *err)
+static enum berth_status check_shapes(struct berth_experiment *e, struct berth_error *err)
 {
+    const struct berth_bench_options *o = &e->o;
     for (size_t b = 0; b < o->batch_count; b++)
         for (size_t l = 0; l < o->length_count; l++) {
             size_t tokens = 0, length = o->data ? 1 : o->lengths[l];
             if (o->batches[b] == 0 || length == 0 || !berth_mul(o->batches[b], length, &tokens) ||
                 tokens > MAX_TOKENS)
-                return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                                  "batch %zu of %zu tokens: between 1 and %d tokens in all", o->batches[b],
-                                  length, MAX_TOKENS);
+                return about(e, "batch", berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                                    "batch %zu of %zu tokens: between 1 and %d tokens in all",
+                                                    o->batches[b], length, MAX_TOKENS));
             if (o->batches[b] > MAX_BATCH)
-                return berth_fail(err, BERTH_INVALID_ARGUMENT, "batch %zu: at most %d texts", o->batches[b],
-                                  MAX_BATCH);
+                return about(e, "batch", berth_fail(err, BERTH_INVALID_ARGUMENT, "batch %zu: at most %d texts",
+                                                    o->batches[b], MAX_BATCH));
         }
     return BERTH_OK;
 }
@@ -154,13 +199,14 @@ static enum berth_status choose_trials(struct berth_experiment *e, struct berth_
 {
     struct berth_bench_options *o = &e->o;
     if (o->percentile != 0 && !(o->percentile >= 50 && o->percentile <= 99.9))
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "percentile %g: between 50 and 99.9", o->percentile);
+        return about(e, "percentile", berth_fail(err, BERTH_INVALID_ARGUMENT, "percentile %g: between 50 and 99.9",
+                                                 o->percentile));
     if (o->trials == 0 && o->percentile > 0)
         o->trials = berth_experiment_needed(o->percentile / 100);
     if (o->trials == 0 && !o->data) /* with data: as its size says, once it is read */
         o->trials = berth_experiment_single(e) ? DEFAULT_TRIALS : DEFAULT_REQUESTS;
     if (o->trials > MAX_TRIALS)
-        return berth_fail(err, BERTH_LIMIT, "%zu trials: at most %d", o->trials, MAX_TRIALS);
+        return about(e, "trials", berth_fail(err, BERTH_LIMIT, "%zu trials: at most %d", o->trials, MAX_TRIALS));
     return BERTH_OK;
 }
 
@@ -179,7 +225,8 @@ static enum berth_status read_models(struct berth_experiment *e, struct berth_er
         if (equals && memchr(text, '/', name)) /* a path with = in it */
             equals = NULL, name = strlen(text);
         if (name == 0 || (equals && !equals[1]))
-            return berth_fail(err, BERTH_INVALID_ARGUMENT, "model '%s': give MODEL or NAME=MODEL", text);
+            return about(e, "model",
+                         berth_fail(err, BERTH_INVALID_ARGUMENT, "model '%s': give MODEL or NAME=MODEL", text));
         model->name = berth_strndup(text, name);
         model->source = berth_strdup(equals ? equals + 1 : text);
         if (!model->name || !model->source) {
@@ -189,7 +236,8 @@ static enum berth_status read_models(struct berth_experiment *e, struct berth_er
         for (size_t i = 0; i < e->models; i++)
             if (strcmp(e->model[i].name, model->name) == 0) {
                 e->models++;
-                return berth_fail(err, BERTH_INVALID_ARGUMENT, "two models are called '%s'", e->model[i].name);
+                return about(e, "model", berth_fail(err, BERTH_INVALID_ARGUMENT, "two models are called '%s'",
+                                                    e->model[i].name));
             }
     }
     return BERTH_OK;
@@ -271,10 +319,11 @@ static enum berth_status read_targets(struct berth_experiment *e, struct berth_e
         e->targets++;
         enum berth_status status = read_target(o->targets[i], protocol, &e->target[i], err);
         if (status != BERTH_OK)
-            return status;
+            return about(e, "target", status);
         for (size_t k = 0; k < i; k++)
             if (strcmp(e->target[k].name, e->target[i].name) == 0)
-                return berth_fail(err, BERTH_INVALID_ARGUMENT, "two targets are called '%s'", e->target[i].name);
+                return about(e, "target", berth_fail(err, BERTH_INVALID_ARGUMENT, "two targets are called '%s'",
+                                                     e->target[i].name));
     }
     return BERTH_OK;
 }
@@ -328,8 +377,9 @@ static enum berth_status add_optimization(struct berth_experiment *e, const char
 }
 
 /* What would be asked for and never run. The study's grid is filled in whole: there nothing was asked for by name. */
-static enum berth_status check_choices(const struct berth_bench_options *o, struct berth_error *err)
+static enum berth_status check_choices(struct berth_experiment *e, struct berth_error *err)
 {
+    const struct berth_bench_options *o = &e->o;
     bool native = o->runtime_count == 0 && o->options.runtime != BERTH_RUNTIME_ONNXRUNTIME;
     bool ort = o->runtime_count == 0 && !native, server = false;
     for (size_t i = 0; i < o->runtime_count; i++)
@@ -339,10 +389,11 @@ static enum berth_status check_choices(const struct berth_bench_options *o, stru
     if (o->suite || o->optimization_count == 0)
         return BERTH_OK;
     if (!ort)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                          "optimization '%s' is of ONNX Runtime's graphs, and no runtime here is onnxruntime; add it to "
-                          "--runtime",
-                          o->optimizations[0]);
+        return about(e, "optimization",
+                     berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                "optimization '%s' is of ONNX Runtime's graphs, and no runtime here is onnxruntime; add it to "
+                                "--runtime",
+                                o->optimizations[0]));
     for (size_t p = 0; p < o->precision_count && !native && !server; p++) {
         bool made = false;
         for (size_t i = 0; i < o->optimization_count; i++) {
@@ -350,10 +401,11 @@ static enum berth_status check_choices(const struct berth_bench_options *o, stru
             made = made || !known || known->precision == o->precisions[p]; /* an unknown one is told of by its word */
         }
         if (!made)
-            return berth_fail(err, BERTH_INVALID_ARGUMENT,
-                              "precision %s is that of none of the optimizations that are listed (quantized is int8, the "
-                              "others fp32); leave it out, or add runtime native",
-                              berth_precision_name(o->precisions[p]));
+            return about(e, "precision",
+                         berth_fail(err, BERTH_INVALID_ARGUMENT,
+                                    "precision %s is that of none of the optimizations that are listed (quantized is int8, the "
+                                    "others fp32); leave it out, or add runtime native",
+                                    berth_precision_name(o->precisions[p])));
     }
     return BERTH_OK;
 }
@@ -438,16 +490,19 @@ enum berth_status berth_experiment_init(struct berth_experiment *experiment,
 {
     enum berth_status status;
     *experiment = (struct berth_experiment){.o = *options};
-    BERTH_TRY(check_choices(options, err));
+    BERTH_TRY(check_choices(experiment, err));
     fill_defaults(&experiment->o);
     BERTH_TRY(read_models(experiment, err));
-    BERTH_TRY(check_shapes(&experiment->o, err));
-    BERTH_TRY(check_scenario(&experiment->o, err));
+    BERTH_TRY(check_contradictions(experiment, options, err));
+    BERTH_TRY(check_shapes(experiment, err));
+    BERTH_TRY(check_scenario(experiment, err));
     BERTH_TRY(choose_trials(experiment, err));
     BERTH_TRY(read_targets(experiment, err));
     BERTH_TRY(list_engines(experiment, err));
     return BERTH_OK;
 fail:
+    if (options->spec && experiment->key)
+        berth_bench_spec_locate(options->spec, experiment->key, options, err);
     return status;
 }
 

@@ -51,6 +51,7 @@ struct berth_experiment {
     struct berth_engine_choice *engine;
     struct berth_cell *cell;
     size_t rounds; /* visits of each cell that takes its trials one by one */
+    const char *key; /* of the option that init failed about; NULL: of none */
 };
 
 /* Checks everything that can be checked without opening anything but the addresses of targets. The options' lists
@@ -58,6 +59,10 @@ struct berth_experiment {
 enum berth_status berth_experiment_init(struct berth_experiment *experiment,
                                         const struct berth_bench_options *options, struct berth_error *err);
 void berth_experiment_clear(struct berth_experiment *experiment);
+
+/* Puts "FILE:LINE: KEY: " before a message about the option of this name, when its value in `options` is the file's. */
+void berth_bench_spec_locate(const struct berth_bench_spec *spec, const char *key,
+                             const struct berth_bench_options *options, struct berth_error *err);
 
 /* Multiplies the lists out, once the protocols of servers and the number of trials are known. */
 enum berth_status berth_experiment_expand(struct berth_experiment *experiment, struct berth_error *err);

@@ -8,7 +8,7 @@
 #include "bench/campaign.h"
 #include "bench/find_rate.h"
 
-enum { PROBES_MAX = 24 };
+enum { PROBES_MAX = 24, PROBES_USUAL = 12 };
 
 /* log of the binomial probability of k out of n. */
 static double log_choose(double n, double k)
@@ -63,7 +63,6 @@ static enum berth_status try_rate(struct berth_campaign *campaign, size_t cell, 
         over += !series.ok[i] || series.latency_ns[i] > limit;
     *within = berth_within_objective(series.n, over, 0.99, 0.95);
     berth_results_series_clear(&series);
-    campaign->finished++;
 fail:
     return status;
 }
@@ -73,7 +72,9 @@ static enum berth_status search_cell(struct berth_campaign *campaign, size_t cel
     struct search search = {0};
     /* A query in 10 of its own times is a beginning that most servers can do. */
     double start = 100 / fmax(campaign->state[cell].warm_ms, 1e-3);
+    size_t trials = campaign->e.o.trials, before = campaign->finished; /* for progress: of PROBES_USUAL rates */
     for (int probe = 0; probe < PROBES_MAX; probe++) {
+        campaign->finished = before + trials * (size_t)(probe < PROBES_USUAL ? probe : PROBES_USUAL - 1);
         double rate = next_rate(&search, start);
         bool within;
         /* Three digits: the same rates again when an interrupted search goes on. */
@@ -82,9 +83,10 @@ static enum berth_status search_cell(struct berth_campaign *campaign, size_t cel
         if (rate > 1e6 || rate < 1e-3 || (search.low > 0 && search.high > 0 && search.high < 1.05 * search.low))
             break;
         if (!berth_campaign_going(campaign, 0))
-            return berth_fail(err, BERTH_CANCELLED, "stopped after %zu of at most %zu rates", campaign->finished,
-                              campaign->total);
+            return berth_fail(err, BERTH_CANCELLED, "stopped after %d rates", probe);
         enum berth_status status = try_rate(campaign, cell, rate, &within, err);
+        if (status == BERTH_CANCELLED)
+            return berth_fail(err, status, "stopped after %d rates", probe);
         if (status != BERTH_OK)
             return status;
         if (within)
@@ -94,6 +96,7 @@ static enum berth_status search_cell(struct berth_campaign *campaign, size_t cel
         if (search.low > 0 && search.high > 0 && search.high < 1.05 * search.low)
             break;
     }
+    campaign->finished = before + trials * PROBES_USUAL;
     return BERTH_OK;
 }
 
@@ -105,7 +108,7 @@ enum berth_status berth_campaign_find_rates(struct berth_campaign *campaign, str
                           "%zu requests a rate cannot show a p99: at least 299, all of them within the objective",
                           campaign->e.o.trials);
     for (size_t c = 0; c < campaign->e.cells; c++)
-        campaign->total += strcmp(campaign->state[c].outcome, "ok") == 0 ? PROBES_MAX / 2 : 0;
+        campaign->total += strcmp(campaign->state[c].outcome, "ok") == 0 ? PROBES_USUAL * campaign->e.o.trials : 0;
     for (size_t c = 0; c < campaign->e.cells; c++) {
         struct berth_cell_state *state = &campaign->state[c];
         enum berth_status status;

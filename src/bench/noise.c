@@ -86,6 +86,9 @@ void berth_noise_judge(const struct berth_noise *noise, bool alone, struct berth
         verdict->frequency_drop_percent = 100 * (noise->fastest - noise->slowest) / noise->fastest;
     char *out = verdict->words;
     size_t size = sizeof verdict->words, n = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (processors > 0 && a->load > (double)processors) /* a server under test on this machine hides what others use later */
+        n += (size_t)snprintf(out + n, size - n, "the load was %.1f on %ld processors when it began; ", a->load, processors);
     bool enough = total >= tick; /* a second of one processor: below it the shares are rounding */
     if (enough && verdict->steal_percent > STEAL)
         n += (size_t)snprintf(out + n, size - n, "the host took %.1f %% of the time; ", verdict->steal_percent);

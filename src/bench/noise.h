@@ -30,7 +30,7 @@ struct berth_noise_verdict {
     double others_percent;         /* of all processors' time, used by other processes */
     double frequency_drop_percent; /* of the fastest seen; NaN: not told */
     bool noisy;
-    char words[160]; /* "quiet", or what is wrong */
+    char words[240]; /* "quiet", or what is wrong */
 };
 
 /* `alone`: nothing but this process should have worked (no server under test on this machine). */

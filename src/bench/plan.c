@@ -62,7 +62,7 @@ enum berth_status berth_bench_plan(const struct berth_bench_options *options, ch
     struct berth_buffer text;
     char time[48];
     double total = 0;
-    size_t trials = 0;
+    size_t trials = 0, left_out = 0;
     enum berth_status status;
     *plan = NULL;
     berth_buffer_init(&text, PLAN_MAX);
@@ -74,10 +74,14 @@ enum berth_status berth_bench_plan(const struct berth_bench_options *options, ch
     for (size_t c = 0; c < campaign.e.cells; c++) {
         good = good && print_cell(&text, &campaign, c, &total);
         trials += strcmp(campaign.state[c].outcome, "ok") == 0 ? campaign.e.o.trials : 0;
+        left_out += strcmp(campaign.state[c].outcome, "ok") != 0;
     }
     print_seconds(time, sizeof time, total);
-    good = good && berth_buffer_format(&text, "%zu combinations, %zu trials%s, about %s of measuring\n", campaign.e.cells,
-                                       trials, campaign.e.o.find_rate ? " a rate" : "", time);
+    good = good && berth_buffer_format(&text, "%zu combinations", campaign.e.cells);
+    if (left_out > 0)
+        good = good && berth_buffer_format(&text, ", %zu of which cannot be measured (see above)", left_out);
+    good = good && berth_buffer_format(&text, ", %zu trials%s, about %s of measuring\n", trials,
+                                       campaign.e.o.find_rate ? " a rate" : "", time);
     if (good)
         *plan = text.data;
     else

@@ -124,7 +124,7 @@ char *berth_bench_json(const struct berth_bench_report *report)
         complete = json_array_append_new(results, cell_json(&report->cell[c])) == 0;
     json_t *whole = json_pack("{s:o, s:o}", "environment", environment_json(owned), "results", results);
     char *text =
-        whole && complete ? json_dumps(whole, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) : NULL;
+        whole && complete ? json_dumps(whole, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(whole);
     return text;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yaml.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -58,7 +59,7 @@ struct berth_bench_spec {
     struct berth_bench_options options;
     struct words *words; /* libcyaml's; options borrow their strings */
     char *text;          /* the file, for lines */
-    const char *path;    /* borrowed during open */
+    char *path;
     enum berth_runtime runtime[LIST_MAX];
     enum berth_precision precision[LIST_MAX];
     size_t threads[LIST_MAX], batch[LIST_MAX], length[LIST_MAX], concurrency[LIST_MAX];
@@ -113,12 +114,61 @@ static enum berth_status fail_key(const struct berth_bench_spec *spec, const cha
                       value);
 }
 
+static bool is_list(const char *key)
+{
+#define SAME_KEY(name, member) || strcmp(key, name) == 0
+    return false LISTS(SAME_KEY);
+}
+
 static void name_keys(char *out, size_t size)
 {
     size_t n = 0;
 #define NAME_KEY(key, member) n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : "", key);
     LISTS(NAME_KEY)
     VALUES(NAME_KEY)
+}
+
+/* What libcyaml takes without a word, or refuses without a line: no YAML, aliases, a second document. */
+static enum berth_status check_yaml(const struct berth_bench_spec *spec, size_t size, struct berth_error *err)
+{
+    yaml_parser_t parser;
+    yaml_event_t event;
+    bool end = false;
+    size_t documents = 0;
+    enum berth_status status = BERTH_OK;
+    if (!yaml_parser_initialize(&parser))
+        return berth_fail_memory(err, "a YAML parser", sizeof parser);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)spec->text, size);
+    while (!end && status == BERTH_OK) {
+        if (!yaml_parser_parse(&parser, &event)) {
+            size_t line = parser.problem_mark.line + 1;
+            if (parser.error == YAML_READER_ERROR) { /* knows the byte alone */
+                line = 1;
+                for (size_t i = 0; i < parser.problem_offset && i < size; i++)
+                    line += spec->text[i] == '\n';
+            }
+            char begun[48] = "";
+            if (parser.context && parser.context_mark.line + 1 < line)
+                snprintf(begun, sizeof begun, ", begun in line %zu", parser.context_mark.line + 1);
+            status = parser.error == YAML_MEMORY_ERROR
+                         ? berth_fail_memory(err, "an experiment", size)
+                         : berth_fail(err, BERTH_FORMAT, "%s:%zu: no YAML: %s%s%s%s", spec->path, line, parser.problem,
+                                      parser.context ? " " : "", parser.context ? parser.context : "", begun);
+            break;
+        }
+        size_t line = event.start_mark.line + 1;
+        documents += event.type == YAML_DOCUMENT_START_EVENT;
+        if (event.type == YAML_ALIAS_EVENT)
+            status = berth_fail(err, BERTH_FORMAT, "%s:%zu: *%.60s: aliases are not read; write the value out", spec->path,
+                                line, (const char *)event.data.alias.anchor);
+        else if (documents > 1)
+            status = berth_fail(err, BERTH_FORMAT, "%s:%zu: a second document: give each experiment a file of its own",
+                                spec->path, line);
+        end = event.type == YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return status;
 }
 
 static enum berth_status explain(const struct berth_bench_spec *spec, const struct complaint *complaint,
@@ -137,6 +187,18 @@ static enum berth_status explain(const struct berth_bench_spec *spec, const stru
         const char *key = complaint->words + sizeof twice - 1;
         return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: given twice", spec->path, line_of(spec->text, key, true), key);
     }
+    if (strncmp(complaint->words, "Insufficient entries", 20) == 0)
+        return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: an empty list: name at least one, or leave the key out",
+                          spec->path, complaint->line, complaint->key);
+    if (strncmp(complaint->words, "Excessive entries", 17) == 0)
+        return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: more than %d", spec->path, complaint->line, complaint->key,
+                          LIST_MAX);
+    if (strncmp(complaint->words, "STRING length < 1", 17) == 0)
+        return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: without a value: give one, or leave the key out", spec->path,
+                          complaint->line, complaint->key);
+    if (strstr(complaint->words, "Expecting STRING") && complaint->key[0])
+        return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: %s", spec->path, complaint->line, complaint->key,
+                          is_list(complaint->key) ? "a list of single values is wanted" : "a single value is wanted");
     if (strstr(complaint->words, "Expecting SEQUENCE") && complaint->key[0])
         return berth_fail(err, BERTH_FORMAT, "%s:%zu: %s: a list is wanted, as in %s: [A, B]", spec->path,
                           complaint->line, complaint->key, complaint->key);
@@ -277,8 +339,12 @@ enum berth_status berth_bench_spec_open(const char *path, struct berth_bench_spe
     *out = NULL;
     if (!spec)
         return berth_fail_memory(err, "an experiment", sizeof *spec);
-    spec->path = path;
+    if (!(spec->path = berth_strdup(path))) {
+        status = berth_fail_memory(err, "an experiment", strlen(path));
+        goto fail;
+    }
     BERTH_TRY(berth_file_read(path, SPEC_MAX, &spec->text, &size, err));
+    BERTH_TRY(check_yaml(spec, size, err));
     cyaml_err_t fault =
         cyaml_load_data((const uint8_t *)spec->text, size, &config, &top_schema, (cyaml_data_t **)&spec->words, NULL);
     if (fault == CYAML_ERR_OOM) {
@@ -295,6 +361,7 @@ enum berth_status berth_bench_spec_open(const char *path, struct berth_bench_spe
     }
     BERTH_TRY(read_lists(spec, err));
     BERTH_TRY(read_values(spec, err));
+    spec->options.spec = spec;
     *out = spec;
     return BERTH_OK;
 fail:
@@ -315,5 +382,29 @@ void berth_bench_spec_free(struct berth_bench_spec *spec)
         return;
     cyaml_free(&config, &top_schema, spec->words, 0);
     berth_free(spec->text);
+    berth_free(spec->path);
     berth_free(spec);
+}
+
+void berth_bench_spec_locate(const struct berth_bench_spec *spec, const char *key,
+                             const struct berth_bench_options *options, struct berth_error *err)
+{
+#define PLACE(name, member) {name, offsetof(struct berth_bench_options, member), sizeof options->member}
+    static const struct {
+        const char *key;
+        size_t offset, size;
+    } places[] = {PLACE("model", models), PLACE("target", targets), PLACE("optimization", optimizations),
+                  PLACE("precision", precisions),
+                  PLACE("threads", threads), PLACE("batch", batches), PLACE("length", lengths), PLACE("rate", rates),
+                  PLACE("concurrency", concurrencies), PLACE("scenario", scenario), PLACE("find-rate", find_rate),
+                  PLACE("p99-ms", p99_ms), PLACE("percentile", percentile), PLACE("trials", trials),
+                  PLACE("timeout-ms", timeout_ms), PLACE("connections", connections), PLACE("data", data),
+                  PLACE("task", task)};
+    size_t line = line_of(spec->text, key, false);
+    bool named = strncmp(err->message, key, strlen(key)) == 0; /* the message begins with it already */
+    for (size_t i = 0; line > 0 && i < sizeof places / sizeof *places; i++)
+        if (strcmp(places[i].key, key) == 0 && memcmp((const char *)options + places[i].offset,
+                                                      (const char *)&spec->options + places[i].offset, places[i].size) == 0)
+            berth_fail_prefix(err, BERTH_INVALID_ARGUMENT, "%s:%zu%s%s", spec->path, line, named ? "" : ": ",
+                              named ? "" : key);
 }

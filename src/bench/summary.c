@@ -4,29 +4,12 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/stats.h"
 #include "bench/campaign.h"
-
-/* Wilson's interval of a share, 95 %. */
-static void wilson(size_t good, size_t n, double interval[2])
-{
-    double z = 1.959963984540054, p = (double)good / (double)n, N = (double)n;
-    double middle = (p + z * z / (2 * N)) / (1 + z * z / N);
-    double half = z * sqrt(p * (1 - p) / N + z * z / (4 * N * N)) / (1 + z * z / N);
-    interval[0] = fmax(0, middle - half);
-    interval[1] = fmin(1, middle + half);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Milliseconds of the trials that are ok; returns their number. */
 static size_t good_values(const struct berth_results_series *series, const int64_t *ns, double *ms)
@@ -54,11 +37,10 @@ static void fill_latencies(const struct berth_results_series *series, double *ms
     cell->failed = series->n - n;
     cell->mean_ms = stats.mean, cell->min_ms = stats.min, cell->stddev_ms = stats.stddev;
     cell->p50_ms = stats.p50, cell->p90_ms = stats.p90, cell->p95_ms = stats.p95, cell->p99_ms = stats.p99;
-    qsort(ms, n, sizeof *ms, compare_doubles);
-    berth_stats_interval(ms, n, 0.5, cell->p50_ci_ms);
-    berth_stats_interval(ms, n, 0.9, cell->p90_ci_ms);
-    berth_stats_interval(ms, n, 0.95, cell->p95_ci_ms);
-    berth_stats_interval(ms, n, 0.99, cell->p99_ci_ms);
+    memcpy(cell->p50_ci_ms, stats.p50_interval, sizeof cell->p50_ci_ms);
+    memcpy(cell->p90_ci_ms, stats.p90_interval, sizeof cell->p90_ci_ms);
+    memcpy(cell->p95_ci_ms, stats.p95_interval, sizeof cell->p95_ci_ms);
+    memcpy(cell->p99_ci_ms, stats.p99_interval, sizeof cell->p99_ci_ms);
 }
 
 static void fill_rates(const struct berth_results_series *series, struct berth_bench_cell *cell)
@@ -132,7 +114,7 @@ static void name_cell(const struct berth_results_configuration *c, struct berth_
         .accuracy_ci = {NAN, NAN},
     };
     if (c->labelled > 0)
-        wilson(cell->correct, cell->labelled, cell->accuracy_ci);
+        berth_stats_share(cell->correct, cell->labelled, cell->accuracy_ci);
 }
 
 /* "ok", why it was not measured, or how many of its trials failed and why the first did. */

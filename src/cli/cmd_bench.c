@@ -265,6 +265,13 @@ static void merge_options(struct bench_arguments *a, const struct berth_bench_op
     LIST(batches, batch_count, a->batches.item, a->batches.count);
     LIST(lengths, length_count, a->lengths.item, a->lengths.count);
     LIST(concurrencies, concurrency_count, a->concurrencies.item, a->concurrencies.count);
+    /* What excludes each other: the option's stands, and the file's does not contradict it. */
+    if (g->trials || g->percentile > 0)
+        o->trials = 0, o->percentile = 0;
+    if (g->find_rate && !a->rates)
+        o->rates = NULL, o->rate_count = 0;
+    if (a->rates && !g->find_rate)
+        o->find_rate = false, o->p99_ms = 0;
     VALUE(find_rate);
     VALUE(p99_ms);
     VALUE(percentile);
@@ -496,6 +503,8 @@ int cli_bench(int argc, char **argv)
             return cli_usage(&verb, "more than %d models", CLI_LIST_MAX);
     if (a.json && a.export)
         return cli_usage(&verb, "--json and --export both write to standard output; give one");
+    if (a.dry_run && (a.json || a.export))
+        return cli_usage(&verb, "--dry-run measures nothing that --%s could print", a.json ? "json" : "export");
     cli_log_to_stderr(&a.common);
     struct berth_bench_spec *spec = NULL;
     struct berth_error err;

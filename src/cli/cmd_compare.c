@@ -18,7 +18,7 @@ int cli_compare(int argc, char **argv)
         "compare",
         "RESULTS ... A B [OPTIONS]",
         "Compares run B with run A: ratio, interval, and whether the difference is real.",
-        "A and B are names, numbers or uids of runs; last and first are the newest and the oldest.",
+        "A and B are names (of all runs called so), numbers or uids of runs; last and first are the newest\nand the oldest. Runs that took turns are compared pair by pair.",
         flags,
         sizeof flags / sizeof *flags};
     int first, end = cli_parse(&verb, argc, argv, &first);

@@ -58,8 +58,8 @@ enum berth_status berth_engine_new(const struct berth_plan *plan, size_t threads
     enum berth_status status;
     *out = NULL;
     if (threads == 0 || threads > BERTH_THREADS_MAX || max_tokens == 0)
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "an engine needs 1 to %d threads and room for a token",
-                          BERTH_THREADS_MAX);
+        return berth_fail(err, BERTH_INVALID_ARGUMENT, "%zu threads and room for %zu tokens: 1 to %d threads, and a token at least",
+                          threads, max_tokens, BERTH_THREADS_MAX);
     struct berth_engine *engine = berth_calloc(1, sizeof *engine);
     if (!engine)
         return berth_fail_memory(err, "the engine", sizeof *engine);

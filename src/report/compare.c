@@ -1,4 +1,4 @@
-/* compare.c: the rank test of two series, and the comparison of two runs with it. */
+/* compare.c: the rank test of two series, and the comparison of two runs, or of two names with several runs each. */
 #include "report/compare.h"
 
 #include <inttypes.h>
@@ -13,7 +13,11 @@
 #include "formats/json_load.h"
 #include "report/data.h"
 
-enum { MAX_LAG = 200, LEAST = 4 };
+enum { MAX_LAG = 200, LEAST = 4, RUNS_MAX = 1000 };
+
+/* A neighbour on the same core, or a host that is busy, makes everything up to twice as slow for seconds (docs/measuring.md has
+ * the measurement): two runs of which one lay within such a phase say nothing about a smaller difference. */
+static const double PHASE_SECONDS = 10, PHASE_FACTOR = 2.5;
 
 struct ranked {
     double value;
@@ -161,10 +165,20 @@ fail:
     return status;
 }
 
-/* ---- Two runs ---- */
+/* ---- Two sides ---- */
 
+/* The runs that A or B stands for, in the order in which they began. */
+struct side {
+    int64_t run[RUNS_MAX];
+    size_t runs;
+};
+
+/* A configuration that both sides measured. */
 struct pair {
-    const struct berth_cell *a, *b;
+    const struct berth_cell *a, *b; /* of the newest run of each */
+    size_t runs;                    /* pairs of runs; 1: one run of each was compared */
+    double a_p50, b_p50;            /* medians, of several runs the median one */
+    double seconds;                 /* that the shorter of two single runs took; NaN: unknown, or several runs */
     struct berth_difference d;
 };
 
@@ -177,8 +191,95 @@ static bool same_question(const struct berth_cell *x, const struct berth_cell *y
            !strcmp(a->optimization, b->optimization) && !strcmp(a->scenario, b->scenario) && !strcmp(a->data, b->data);
 }
 
-static enum berth_status read_good(struct berth_results *results, int64_t configuration, double **ms, size_t *n,
+static const struct berth_results_run *run_of(const struct berth_report_data *data, int64_t id)
+{
+    for (size_t i = 0; i < data->book.runs; i++)
+        if (data->book.run[i].id == id)
+            return &data->book.run[i];
+    return NULL;
+}
+
+/* A name is all of its runs; a number, a uid, first and last are one. */
+static enum berth_status find_side(const struct berth_report_data *data, const char *word, struct side *side,
                                    struct berth_error *err)
+{
+    int64_t found;
+    side->runs = 0;
+    enum berth_status status = berth_results_find_run(data->results, word, &found, err);
+    if (status != BERTH_OK)
+        return status;
+    const struct berth_results_run *one = run_of(data, found);
+    if (!one || strcmp(one->name, word) != 0) {
+        side->run[side->runs++] = found;
+        return BERTH_OK;
+    }
+    for (size_t i = 0; i < data->book.runs; i++) {
+        const struct berth_results_run *run = &data->book.run[i];
+        if (strcmp(run->name, word) != 0)
+            continue;
+        if (side->runs == RUNS_MAX)
+            return berth_fail(err, BERTH_LIMIT, "%s: '%s' has more than %d runs", berth_results_path(data->results), word,
+                              RUNS_MAX);
+        size_t at = side->runs++;
+        for (; at > 0 && run_of(data, side->run[at - 1])->started_us > run->started_us; at--)
+            side->run[at] = side->run[at - 1];
+        side->run[at] = run->id;
+    }
+    return BERTH_OK;
+}
+
+/* What the runs of a side measured, in the order of the runs. */
+struct cells {
+    const struct berth_cell **cell; /* [count], owned */
+    bool *taken;                    /* [count], owned */
+    size_t count;
+};
+
+static enum berth_status list_cells(const struct berth_report_data *data, const struct side *side, struct cells *list,
+                                    struct berth_error *err)
+{
+    *list = (struct cells){berth_malloc(data->cells + 1, sizeof *list->cell), berth_calloc(data->cells + 1, 1), 0};
+    if (!list->cell || !list->taken)
+        return berth_fail_memory(err, "a comparison", data->cells * sizeof *list->cell);
+    for (size_t r = 0; r < side->runs; r++)
+        for (size_t i = 0; i < data->cells; i++)
+            if (data->cell[i].c->run == side->run[r] && data->cell[i].measured && !isnan(data->cell[i].latency.p50))
+                list->cell[list->count++] = &data->cell[i];
+    return BERTH_OK;
+}
+
+/* Takes those of the same question as `x` out of the list, RUNS_MAX at most: a run has each question once. */
+static size_t take(struct cells *list, const struct berth_cell *x, const struct berth_cell **cell)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (!list->taken[i] && same_question(x, list->cell[i]) && n < RUNS_MAX) {
+            list->taken[i] = true;
+            cell[n++] = list->cell[i];
+        }
+    return n;
+}
+
+/* Whether A and B took turns: each pair of runs was over before the next one began. */
+static bool in_turns(const struct berth_report_data *data, const struct berth_cell **a, const struct berth_cell **b, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        int64_t last = run_of(data, a[i]->c->run)->started_us, other = run_of(data, b[i]->c->run)->started_us,
+                next = run_of(data, a[i + 1]->c->run)->started_us, after = run_of(data, b[i + 1]->c->run)->started_us;
+        if ((last > other ? last : other) > (next < after ? next : after))
+            return false;
+    }
+    return true;
+}
+
+static double median_of(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare_doubles);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static enum berth_status read_good(struct berth_results *results, int64_t configuration, double **ms, size_t *n,
+                                   double *seconds, struct berth_error *err)
 {
     struct berth_results_series s;
     enum berth_status status = berth_results_read_series(results, configuration, &s, err);
@@ -190,50 +291,95 @@ static enum berth_status read_good(struct berth_results *results, int64_t config
     for (size_t i = 0; status == BERTH_OK && i < s.n; i++)
         if (s.ok[i])
             (*ms)[(*n)++] = (double)s.latency_ns[i] * 1e-6;
+    *seconds = s.began_us > 0 ? (double)(s.ended_us - s.began_us) * 1e-6 : NAN;
     berth_results_series_clear(&s);
     return status;
 }
 
-static enum berth_status compare_pair(const struct berth_report_data *data, struct pair *pair, double error_rate,
-                                      struct berth_error *err)
+/* One run of each: their latencies. */
+static enum berth_status compare_single(const struct berth_report_data *data, struct pair *pair, double error_rate,
+                                        struct berth_error *err)
 {
-    double *a = NULL, *b = NULL;
+    double *a = NULL, *b = NULL, seconds[2] = {NAN, NAN};
     size_t n, m;
     enum berth_status status;
-    BERTH_TRY(read_good(data->results, pair->a->c->id, &a, &n, err));
-    BERTH_TRY(read_good(data->results, pair->b->c->id, &b, &m, err));
+    BERTH_TRY(read_good(data->results, pair->a->c->id, &a, &n, &seconds[0], err));
+    BERTH_TRY(read_good(data->results, pair->b->c->id, &b, &m, &seconds[1], err));
     BERTH_TRY(berth_compare_series(a, n, b, m, error_rate, &pair->d, err));
+    pair->runs = 1, pair->a_p50 = pair->a->latency.p50, pair->b_p50 = pair->b->latency.p50;
+    pair->seconds = fmin(seconds[0], seconds[1]);
+    bool differs = pair->d.verdict >= BERTH_FASTER, small = fabs(log(pair->d.ratio)) < log(PHASE_FACTOR);
+    if (differs && small && pair->seconds < PHASE_SECONDS)
+        pair->d.verdict = BERTH_TOO_SHORT;
 fail:
     berth_free(a);
     berth_free(b);
     return status;
 }
 
-static const char *const verdicts[] = {"too few trials", "no difference", "B is faster", "B is slower"};
+/* Several runs of each: one median a run, paired where A and B took turns. */
+static enum berth_status compare_repeated(const struct berth_report_data *data, const struct berth_cell **a, size_t n,
+                                          const struct berth_cell **b, size_t m, struct pair *pair, double error_rate,
+                                          struct berth_error *err)
+{
+    double x[RUNS_MAX], y[RUNS_MAX], log_ratio[RUNS_MAX];
+    size_t pairs = n < m ? n : m;
+    enum berth_status status;
+    for (size_t i = 0; i < n; i++)
+        x[i] = fmax(a[i]->latency.p50, 1e-6);
+    for (size_t i = 0; i < m; i++)
+        y[i] = fmax(b[i]->latency.p50, 1e-6);
+    for (size_t i = 0; i < pairs; i++)
+        log_ratio[i] = log(y[i] / x[i]);
+    pair->runs = pairs, pair->seconds = NAN;
+    if (in_turns(data, a, b, pairs))
+        status = berth_compare_pairs(log_ratio, pairs, error_rate, &pair->d, err);
+    else
+        status = berth_compare_series(x, n, y, m, error_rate, &pair->d, err);
+    pair->a_p50 = median_of(x, n), pair->b_p50 = median_of(y, m);
+    return status;
+}
+
+static const char *const verdicts[] = {"too few", "too short to tell", "no difference", "B is faster", "B is slower"};
+
+static void write_notes(struct berth_buffer *out, const struct pair *pair, size_t pairs, double error_rate)
+{
+    bool repeated = false, shorter = false;
+    for (size_t i = 0; i < pairs; i++) {
+        repeated |= pair[i].runs > 1;
+        shorter |= pair[i].d.verdict == BERTH_TOO_SHORT;
+    }
+    berth_buffer_format(out, "If nothing differed, the chance of any verdict that B is faster or slower would be %g %% at most "
+                             "(%s, %zu comparisons).", error_rate * 100,
+                        repeated ? "test of the runs' medians" : "rank test, neighbouring trials not taken for independent", pairs);
+    if (shorter)
+        berth_buffer_format(out, " Too short: below %g s and a factor of %g, a phase of the machine is as likely.", PHASE_SECONDS,
+                            PHASE_FACTOR);
+    if (!repeated)
+        berth_buffer_text(out, " What the machine did differently in the one run counts as a difference: give each name several "
+                               "runs, in turns.");
+    berth_buffer_text(out, "\n");
+}
 
 static void write_text(struct berth_buffer *out, const struct pair *pair, size_t pairs, size_t only_a, size_t only_b,
                        double error_rate)
 {
-    berth_buffer_format(out, "%-22s %-12s %-14s %3s %5s %6s %6s %10s %10s  %-26s %s\n", "model", "target", "precision",
-                        "thr", "batch", "length", "n", "A p50 ms", "B p50 ms", "B/A, interval", "verdict");
+    berth_buffer_format(out, "%-22s %-12s %-14s %3s %5s %6s %6s %5s %10s %10s  %-26s %s\n", "model", "target", "precision",
+                        "thr", "batch", "length", "n", "runs", "A p50 ms", "B p50 ms", "B/A, interval", "verdict");
     for (size_t i = 0; i < pairs; i++) {
         const struct pair *p = &pair[i];
         const struct berth_results_configuration *c = p->a->c;
         char variant[64], ratio[64] = "-";
         if (!isnan(p->d.interval[0]))
             snprintf(ratio, sizeof ratio, "%.3f  [%.3f, %.3f]", p->d.ratio, p->d.interval[0], p->d.interval[1]);
-        berth_buffer_format(out, "%-22s %-12s %-14s %3" PRId64 " %5" PRId64 " %6" PRId64 " %6zu %10.3f %10.3f  %-26s %s\n",
+        berth_buffer_format(out, "%-22s %-12s %-14s %3" PRId64 " %5" PRId64 " %6" PRId64 " %6zu %5zu %10.3f %10.3f  %-26s %s\n",
                             c->model, c->target, berth_cell_variant(p->a, variant, sizeof variant), c->threads, c->batch,
-                            c->length, p->a->latency.n < p->b->latency.n ? p->a->latency.n : p->b->latency.n,
-                            p->a->latency.p50, p->b->latency.p50, ratio, verdicts[p->d.verdict]);
+                            c->length, p->a->latency.n < p->b->latency.n ? p->a->latency.n : p->b->latency.n, p->runs,
+                            p->a_p50, p->b_p50, ratio, verdicts[p->d.verdict]);
     }
     if (only_a || only_b)
         berth_buffer_format(out, "%zu configurations are in A alone, %zu in B alone.\n", only_a, only_b);
-    berth_buffer_format(out,
-                        "If nothing differed, the chance of any verdict but \"no difference\" would be %g %% at most (rank test,"
-                        " %zu comparisons, neighbouring trials not taken for independent). What the machine did differently"
-                        " in the one run counts as a difference: repeat both in turns.\n",
-                        error_rate * 100, pairs);
+    write_notes(out, pair, pairs, error_rate);
 }
 
 static json_t *number(double value)
@@ -243,14 +389,14 @@ static json_t *number(double value)
 
 static json_t *pair_json(const struct pair *p)
 {
-    static const char *const words[] = {"too few", "no difference", "faster", "slower"};
+    static const char *const words[] = {"too few", "too short", "no difference", "faster", "slower"};
     const struct berth_results_configuration *c = p->a->c;
-    return json_pack("{s:s?,s:s?,s:s?,s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:[o,o],s:o,s:o,s:o,s:s}", "model",
+    return json_pack("{s:s?,s:s?,s:s?,s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:[o,o],s:o,s:o,s:o,s:s}", "model",
                      c->model, "target", c->target, "runtime", c->runtime, "optimization", c->optimization, "precision",
                      c->precision, "scenario", c->scenario, "threads", (json_int_t)c->threads, "batch",
                      (json_int_t)c->batch, "length", (json_int_t)c->length, "n_a", (json_int_t)p->a->latency.n, "n_b",
-                     (json_int_t)p->b->latency.n, "a_p50_ms", number(p->a->latency.p50), "b_p50_ms",
-                     number(p->b->latency.p50), "ratio", number(p->d.ratio), "ratio_ci", number(p->d.interval[0]),
+                     (json_int_t)p->b->latency.n, "runs", (json_int_t)p->runs,
+                     "a_p50_ms", number(p->a_p50), "b_p50_ms", number(p->b_p50), "ratio", number(p->d.ratio), "ratio_ci", number(p->d.interval[0]),
                      number(p->d.interval[1]), "p", number(p->d.p), "accuracy_a", number(p->a->accuracy), "accuracy_b",
                      number(p->b->accuracy), "verdict", words[p->d.verdict]);
 }
@@ -262,31 +408,55 @@ static enum berth_status write_json(struct berth_buffer *out, const struct pair 
     for (size_t i = 0; i < pairs; i++)
         json_array_append_new(list, pair_json(&pair[i]));
     json_t *root = json_pack("{s:s?,s:s?,s:f,s:o}", "a", a, "b", b, "error_rate", error_rate, "comparisons", list);
-    bool good = root && json_array_size(list) == pairs && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9), out);
+    bool good = root && json_array_size(list) == pairs && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12), out);
     json_decref(root);
     return good ? BERTH_OK : berth_fail_memory(err, "JSON", 0);
 }
 
-/* Pairs of cells of the two runs with the same question. */
-static size_t match(const struct berth_report_data *data, int64_t a, int64_t b, struct pair *pair, size_t *only_a,
-                    size_t *only_b)
+/* Compares every question that both sides measured; *pairs of them, in the order of A's. */
+static enum berth_status compare_sides(const struct berth_report_data *data, const struct side *a, const struct side *b,
+                                       double error_rate, struct pair *pair, size_t *pairs, size_t *only_a, size_t *only_b,
+                                       struct berth_error *err)
 {
-    size_t pairs = 0, in_b = 0;
-    for (size_t i = 0; i < data->cells; i++) {
-        const struct berth_cell *x = &data->cell[i];
-        in_b += x->measured && x->c->run == b;
-        if (!x->measured || x->c->run != a)
-            continue;
-        size_t j = 0;
-        while (j < data->cells && !(data->cell[j].measured && data->cell[j].c->run == b && same_question(x, &data->cell[j])))
-            j++;
-        if (j < data->cells)
-            pair[pairs++] = (struct pair){x, &data->cell[j], {0}};
-        else
-            ++*only_a;
+    struct cells of_a = {0}, of_b = {0};
+    const struct berth_cell **x = berth_malloc(2 * RUNS_MAX, sizeof *x), **y = x ? x + RUNS_MAX : NULL;
+    enum berth_status status;
+    *pairs = 0;
+    if (!x)
+        return berth_fail_memory(err, "a comparison", 2 * RUNS_MAX * sizeof *x);
+    BERTH_TRY(list_cells(data, a, &of_a, err));
+    BERTH_TRY(list_cells(data, b, &of_b, err));
+    for (int pass = 0; pass < 2; pass++) { /* first how many there are: they share the error rate */
+        size_t found = 0;
+        *only_a = *only_b = 0;
+        memset(of_a.taken, 0, of_a.count);
+        memset(of_b.taken, 0, of_b.count);
+        for (size_t i = 0; i < of_a.count; i++) {
+            if (of_a.taken[i])
+                continue;
+            const struct berth_cell *cell = of_a.cell[i];
+            size_t n = take(&of_a, cell, x), m = take(&of_b, cell, y);
+            *only_a += m == 0;
+            if (m == 0)
+                continue;
+            pair[found] = (struct pair){.a = x[n - 1], .b = y[m - 1]};
+            if (pass == 1 && n > 1 && m > 1)
+                BERTH_TRY(compare_repeated(data, x, n, y, m, &pair[found], error_rate / (double)*pairs, err));
+            else if (pass == 1)
+                BERTH_TRY(compare_single(data, &pair[found], error_rate / (double)*pairs, err));
+            found++;
+        }
+        for (size_t i = 0; i < of_b.count; i++)
+            *only_b += !of_b.taken[i] && take(&of_b, of_b.cell[i], y) > 0;
+        *pairs = found;
     }
-    *only_b = in_b - pairs;
-    return pairs;
+fail:
+    berth_free(of_a.cell);
+    berth_free(of_a.taken);
+    berth_free(of_b.cell);
+    berth_free(of_b.taken);
+    berth_free(x);
+    return status;
 }
 
 enum berth_status berth_compare(const struct berth_compare_options *options, char **text, size_t *different,
@@ -296,31 +466,32 @@ enum berth_status berth_compare(const struct berth_compare_options *options, cha
     struct berth_report_data data = {0};
     struct berth_buffer out;
     struct pair *pair = NULL;
-    int64_t a, b;
+    struct side *a = berth_malloc(2, sizeof *a), *b = a ? a + 1 : NULL;
     size_t pairs = 0, only_a = 0, only_b = 0, differ = 0;
     double error_rate = options->error_rate ? options->error_rate : 0.05;
     enum berth_status status;
     *text = NULL;
     selection.run = NULL;
     berth_buffer_init(&out, SIZE_MAX / 2);
+    if (!a)
+        return berth_fail_memory(err, "a comparison", 2 * sizeof *a);
     if (!(error_rate > 0 && error_rate < 0.5))
-        return berth_fail(err, BERTH_INVALID_ARGUMENT, "an error rate of %g: above 0 and below 0.5", error_rate);
+        BERTH_TRY(berth_fail(err, BERTH_INVALID_ARGUMENT, "an error rate of %g: above 0 and below 0.5", error_rate));
     BERTH_TRY(berth_report_load(options->results, options->result_count, &selection, NULL, 0, false, &data, err));
-    BERTH_TRY(berth_results_find_run(data.results, options->run_a, &a, err));
-    BERTH_TRY(berth_results_find_run(data.results, options->run_b, &b, err));
-    if (a == b)
-        BERTH_TRY(berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: '%s' and '%s' are the same run: two of a name are told apart by "
-                             "their uid", berth_results_path(data.results), options->run_a, options->run_b));
+    BERTH_TRY(find_side(&data, options->run_a, a, err));
+    BERTH_TRY(find_side(&data, options->run_b, b, err));
+    for (size_t i = 0; i < a->runs * b->runs; i++)
+        if (a->run[i / b->runs] == b->run[i % b->runs])
+            BERTH_TRY(berth_fail(err, BERTH_INVALID_ARGUMENT, "%s: '%s' and '%s' are the same run: two of a name are told apart "
+                                 "by their uid", berth_results_path(data.results), options->run_a, options->run_b));
     if (!(pair = berth_calloc(data.cells, sizeof *pair)))
         BERTH_TRY(berth_fail_memory(err, "a comparison", data.cells * sizeof *pair));
-    pairs = match(&data, a, b, pair, &only_a, &only_b);
+    BERTH_TRY(compare_sides(&data, a, b, error_rate, pair, &pairs, &only_a, &only_b, err));
     if (pairs == 0)
         BERTH_TRY(berth_fail(err, BERTH_NOT_FOUND, "%s: the runs '%s' and '%s' measured no configuration both",
                              berth_results_path(data.results), options->run_a, options->run_b));
-    for (size_t i = 0; i < pairs; i++) {
-        BERTH_TRY(compare_pair(&data, &pair[i], error_rate / (double)pairs, err));
+    for (size_t i = 0; i < pairs; i++)
         differ += pair[i].d.verdict >= BERTH_FASTER;
-    }
     if (options->json)
         BERTH_TRY(write_json(&out, pair, pairs, error_rate, options->run_a, options->run_b, err));
     else
@@ -333,6 +504,7 @@ enum berth_status berth_compare(const struct berth_compare_options *options, cha
     out.data = NULL;
 fail:
     berth_buffer_clear(&out);
+    berth_free(a);
     berth_free(pair);
     berth_report_clear(&data);
     return status;

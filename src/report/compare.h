@@ -6,7 +6,8 @@
 
 #include "berth/status.h"
 
-enum berth_verdict { BERTH_TOO_FEW, BERTH_SAME, BERTH_FASTER, BERTH_SLOWER }; /* what B is, beside A */
+/* What B is, beside A. TOO_SHORT: what differs may be a phase of the machine. */
+enum berth_verdict { BERTH_TOO_FEW, BERTH_TOO_SHORT, BERTH_SAME, BERTH_FASTER, BERTH_SLOWER };
 
 struct berth_difference {
     enum berth_verdict verdict;
@@ -22,5 +23,13 @@ struct berth_difference {
  * those ratios that the test does not reject, so it contains 1 when the verdict is SAME. */
 enum berth_status berth_compare_series(const double *a, size_t n, const double *b, size_t m, double error_rate,
                                        struct berth_difference *difference, struct berth_error *err);
+
+/* Wilcoxon's signed-rank test, exact, of the logarithms of B's time over A's in n pairs of runs, each pair measured one after the
+ * other: what slows the machine for longer than a run meets both alike. It supposes that a pair without a difference may as well
+ * have come the other way round, and nothing else. 6 pairs at least for an error rate of 5 %. The ratio is Hodges and Lehmann's,
+ * the interval holds the ratios that the test does not reject. Beyond BERTH_COMPARE_PAIRS pairs the rest is left out. */
+enum { BERTH_COMPARE_PAIRS = 400 };
+enum berth_status berth_compare_pairs(const double *log_ratio, size_t n, double error_rate,
+                                      struct berth_difference *difference, struct berth_error *err);
 
 #endif

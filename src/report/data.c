@@ -29,12 +29,53 @@ const char *berth_data_name(const char *data)
     return slash && slash[1] ? slash + 1 : data;
 }
 
-int64_t berth_cell_parameters(const struct berth_report_data *data, const struct berth_cell *cell)
+static const struct berth_results_model *model_of(const struct berth_report_data *data, const struct berth_cell *cell)
 {
     for (size_t i = 0; i < data->book.models; i++)
         if (data->book.model[i].run == cell->c->run && strcmp(data->book.model[i].name, cell->c->model) == 0)
-            return data->book.model[i].parameters;
-    return 0;
+            return &data->book.model[i];
+    return NULL;
+}
+
+int64_t berth_cell_parameters(const struct berth_report_data *data, const struct berth_cell *cell)
+{
+    const struct berth_results_model *model = model_of(data, cell);
+    return model ? model->parameters : 0;
+}
+
+/* One name is one model within a run. Between runs the weights' hash tells, or else where they came from: a model of random
+ * weights is not the published one of its name. */
+static bool same_weights(const struct berth_report_data *data, const struct berth_cell *a, const struct berth_cell *b)
+{
+    const struct berth_results_model *x = model_of(data, a), *y = model_of(data, b);
+    if (strcmp(a->c->model, b->c->model) != 0)
+        return false;
+    if (a->c->run == b->c->run)
+        return true;
+    if (!x || !y)
+        return false;
+    if (*x->hash && *y->hash)
+        return strcmp(x->hash, y->hash) == 0;
+    return *x->source && strcmp(x->source, y->source) == 0 && x->parameters == y->parameters;
+}
+
+const struct berth_cell *berth_cell_find_accuracy(const struct berth_report_data *data, const struct berth_cell *cell)
+{
+    const struct berth_results_configuration *c = cell->c;
+    const struct berth_cell *best = NULL;
+    int best_score = 0;
+    if (!isnan(cell->accuracy))
+        return cell;
+    for (size_t i = 0; i < data->cells; i++) {
+        const struct berth_results_configuration *o = data->cell[i].c;
+        if (isnan(data->cell[i].accuracy) || strcmp(o->precision, c->precision) ||
+            strcmp(o->optimization, c->optimization) || !same_weights(data, cell, &data->cell[i]))
+            continue;
+        int score = 1 + 4 * !strcmp(o->runtime, c->runtime) + 2 * !strcmp(o->target, c->target) + 8 * (o->run == c->run);
+        if (score > best_score)
+            best = &data->cell[i], best_score = score;
+    }
+    return best;
 }
 
 static void set_unknown(struct berth_cell *cell)

@@ -48,6 +48,10 @@ char *berth_cell_variant(const struct berth_cell *cell, char *text, size_t size)
 /* A file of texts without its folder, for labels; borrowed from `data`. */
 const char *berth_data_name(const char *data);
 
+/* The cell whose accuracy holds for this one: itself, where it was measured with labels; else the likest one with the same
+ * weights (not merely the same name) at the same precision; NULL: none is known. */
+const struct berth_cell *berth_cell_find_accuracy(const struct berth_report_data *data, const struct berth_cell *cell);
+
 /* Parameters of its model; 0: unknown. */
 int64_t berth_cell_parameters(const struct berth_report_data *data, const struct berth_cell *cell);
 

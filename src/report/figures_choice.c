@@ -94,13 +94,9 @@ struct point {
 
 static double find_accuracy(const struct berth_drawing *d, const struct berth_cell *cell, double interval[2])
 {
-    const struct berth_cell *from = cell;
-    for (size_t i = 0; isnan(from->accuracy) && i < d->data->cells; i++) {
-        const struct berth_cell *o = &d->data->cell[i];
-        if (!isnan(o->accuracy) && !strcmp(o->c->model, cell->c->model) && !strcmp(o->c->precision, cell->c->precision) &&
-            !strcmp(o->c->optimization, cell->c->optimization))
-            from = o;
-    }
+    const struct berth_cell *from = berth_cell_find_accuracy(d->data, cell);
+    if (!from)
+        from = cell;
     interval[0] = from->accuracy_interval[0], interval[1] = from->accuracy_interval[1];
     return from->accuracy;
 }

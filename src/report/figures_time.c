@@ -118,17 +118,35 @@ static bool write_line(const struct berth_drawing *d, const char *place, const c
     return written > 0;
 }
 
+/* Whether a panel has something to show: a line, or of speed-ups one of another model than the baseline. */
+static bool has_panel(const struct berth_drawing *d, const char *place, bool speedup)
+{
+    const struct berth_cell *line[LINE];
+    for (size_t m = 0; m < d->models; m++) {
+        if (speedup && strcmp(d->model[m], d->baseline) == 0)
+            continue;
+        for (size_t i = 0, n = collect(d, place, d->model[m], line, LINE); i < n; i++)
+            if (!speedup || berth_drawing_find(d, place, d->baseline, NULL, line[i]->c->batch, line[i]->c->length))
+                return true;
+    }
+    return false;
+}
+
 static bool draw_panels(const struct berth_drawing *d, struct berth_buffer *s, int size[2], bool speedup)
 {
-    if (d->places == 0 || d->models == 0 || (speedup && d->models < 2))
+    size_t panels = 0;
+    for (size_t p = 0; p < d->places; p++)
+        panels += has_panel(d, d->place[p], speedup);
+    if (panels == 0)
         return false;
-    begin_panels(s, d->places, size);
-    size_t drawn = 0;
+    begin_panels(s, panels, size);
     for (size_t p = 0; p < d->places; p++) {
         bool has[BERTH_SERIES];
         char y[BERTH_LABEL + 32];
         struct span span = {{0}, {0}};
         size_t lines = 0;
+        if (!has_panel(d, d->place[p], speedup))
+            continue;
         for (size_t m = 0; m < d->models; m++)
             lines += has[m] = write_line(d, d->place[p], d->model[m], m, speedup, &span, s);
         strcpy(y, "latency (ms)");
@@ -141,10 +159,6 @@ static bool draw_panels(const struct berth_drawing *d, struct berth_buffer *s, i
         }
         set_panel(s, d->place[p], "tokens in the request (batch x length)", y);
         berth_buffer_text(s, "set key top left Left reverse samplen 3 font ',9' noautotitle\n");
-        if (lines == 0) {
-            berth_buffer_text(s, "set multiplot next\n");
-            continue;
-        }
         set_ranges(s, &span, lines);
         berth_buffer_text(s, "plot ");
         for (size_t m = 0, n = 0; m < d->models; m++) {
@@ -155,10 +169,9 @@ static bool draw_panels(const struct berth_drawing *d, struct berth_buffer *s, i
             berth_figure_quote(s, d->model[m]);
         }
         berth_buffer_text(s, "\n");
-        drawn++;
     }
     berth_buffer_text(s, "unset multiplot\n");
-    return drawn > 0;
+    return true;
 }
 
 bool berth_draw_times(const struct berth_drawing *d, struct berth_buffer *s, int size[2])

@@ -22,26 +22,6 @@ static bool same_deployment(const struct berth_results_configuration *a, const s
            !strcmp(a->optimization, b->optimization) && !strcmp(a->scenario, b->scenario) && !strcmp(a->data, b->data);
 }
 
-/* Accuracy as it was measured in this cell; else on other data with the same weights at the same precision. */
-static const struct berth_cell *find_accuracy(const struct berth_report_data *data, const struct berth_cell *cell)
-{
-    const struct berth_results_configuration *c = cell->c;
-    const struct berth_cell *best = NULL;
-    int best_score = 0;
-    if (!isnan(cell->accuracy))
-        return cell;
-    for (size_t i = 0; i < data->cells; i++) {
-        const struct berth_results_configuration *o = data->cell[i].c;
-        if (isnan(data->cell[i].accuracy) || strcmp(o->model, c->model) || strcmp(o->precision, c->precision) ||
-            strcmp(o->optimization, c->optimization))
-            continue;
-        int score = 1 + 4 * !strcmp(o->runtime, c->runtime) + 2 * !strcmp(o->target, c->target) + 8 * (o->run == c->run);
-        if (score > best_score)
-            best = &data->cell[i], best_score = score;
-    }
-    return best;
-}
-
 static void take_percentile(struct berth_deployment *d, int i, const struct berth_cell *cell, double value,
                             const double interval[2], double q)
 {
@@ -92,7 +72,7 @@ static double price_of(const struct berth_recommend_options *options, const char
 static void complete(const struct berth_report_data *data, const struct berth_recommend_options *options,
                      struct berth_deployment *d)
 {
-    const struct berth_cell *accurate = find_accuracy(data, d->cell);
+    const struct berth_cell *accurate = berth_cell_find_accuracy(data, d->cell);
     d->texts_per_second = (double)d->cells / d->texts_per_second;
     d->cost = price_of(options, d->cell->c->target) / 3600 / d->texts_per_second * 1e6;
     d->memory_mb = d->memory_mb > 0 ? d->memory_mb : NAN;

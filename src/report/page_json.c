@@ -67,6 +67,7 @@ static json_t *question_json(const struct berth_drawing *d, const struct berth_c
 static json_t *cell_json(const struct berth_drawing *d, const struct berth_cell *cell)
 {
     const struct berth_stats *s = &cell->latency;
+    const struct berth_cell *known = berth_cell_find_accuracy(d->data, cell);
     double range[2];
     berth_cell_range(cell, range);
     json_t *value = question_json(d, cell);
@@ -79,10 +80,12 @@ static json_t *cell_json(const struct berth_drawing *d, const struct berth_cell 
         interval(s->p50_interval), "p90_ci_ms", interval(s->p90_interval), "p95_ci_ms", interval(s->p95_interval),
         "p99_ci_ms", interval(s->p99_interval), "service_p50_ms", number(cell->service_p50));
     json_t *more = json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service_p99_ms", number(cell->service_p99),
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "service_p99_ms", number(cell->service_p99),
         "texts_per_second", number(cell->texts_per_second), "tokens_per_second", number(cell->tokens_per_second), "padding",
         number(cell->padding), "late", number(cell->late), "cpu_ms_per_text", number(cell->cpu_ms), "energy_mj_per_text",
         number(cell->energy_mj), "accuracy", number(cell->accuracy), "accuracy_ci", interval(cell->accuracy_interval),
+        "known_accuracy", known ? number(known->accuracy) : json_null(), "known_accuracy_ci",
+        known ? interval(known->accuracy_interval) : json_null(),
         "memory_mb", cell->c->memory_bytes > 0 ? json_real((double)cell->c->memory_bytes / 1048576) : json_null(),
         "load_ms", number(cell->c->load_ms), "cold_ms", number(cell->c->cold_ms), "usd_per_million_texts", number(cell->cost),
         "quantiles_ms", curve_json(cell));
@@ -145,7 +148,7 @@ char *berth_report_data_json(const struct berth_drawing *d)
                              (json_int_t)d->small_batch, "length", (json_int_t)d->small_length, "latencies",
                              (json_int_t)d->data->latencies, "failed", (json_int_t)d->data->failed, "older",
                              (json_int_t)d->data->older, "study", study_json(d), "cells", cells);
-    char *line = root && whole ? berth_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *line = root && whole ? berth_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return line;
 }

@@ -271,7 +271,7 @@ static enum berth_status write_json(struct berth_buffer *out, const struct berth
     json_t *best = json_array_size(meets) > 0 ? json_incref(json_array_get(meets, 0)) : json_null();
     json_t *root = json_pack("{s:o,s:o,s:o,s:o,s:o}", "objective", objective, "recommended", best, "meets", meets,
                              "nearest", nearest ? nearest : json_null(), "excluded", excluded);
-    good = good && root && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9), out) && berth_buffer_text(out, "\n");
+    good = good && root && berth_json_write(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12), out) && berth_buffer_text(out, "\n");
     json_decref(root);
     return good ? BERTH_OK : berth_fail_memory(err, "JSON", 0);
 }

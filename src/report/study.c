@@ -29,7 +29,7 @@ static size_t add_rows(const struct berth_drawing *d, bool published, int64_t ba
             for (size_t m = 0; m < d->models && count < BERTH_STUDY_ROWS; m++) {
                 const struct berth_cell *cell = berth_drawing_find(d, d->place[p], d->model[m], NULL, batch, length);
                 int model = model_of(d->model[m]);
-                if (!cell || model < 0)
+                if (!cell || model < 0 || (!published && !cell->measured)) /* theirs may be among the files, too */
                     continue;
                 double time = berth_cell_time(cell);
                 if (pass == 0 && model == 0)

@@ -152,9 +152,20 @@ static json_t *describe_run(const struct berth_results_book *book, const struct 
     for (size_t i = 0; i < book->facts; i++)
         if (book->fact[i].run == run->id)
             json_object_set_new(environment, book->fact[i].key, text(book->fact[i].value));
-    return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o,s:o}", "run", text(run->name), "uid", text(run->uid), "started_us",
+    json_t *models = json_array();
+    for (size_t i = 0; i < book->models; i++) {
+        const struct berth_results_model *m = &book->model[i];
+        if (m->run == run->id)
+            json_array_append_new(models, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I}", "name", text(m->name), "source",
+                                                    text(m->source), "hash", text(m->hash), "architecture",
+                                                    text(m->architecture), "parameters", (json_int_t)m->parameters, "layers",
+                                                    (json_int_t)m->layers, "hidden", (json_int_t)m->hidden, "bytes",
+                                                    (json_int_t)m->bytes));
+    }
+    return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "run", text(run->name), "uid", text(run->uid), "started_us",
                      (json_int_t)run->started_us, "finished_us", (json_int_t)run->finished_us, "command",
-                     text(run->command), "suite", text(run->suite), "environment", environment);
+                     text(run->command), "suite", text(run->suite), "environment", environment,
+                     "models", models);
 }
 
 static json_t *describe(const struct berth_results_run *run, const struct berth_results_configuration *c)

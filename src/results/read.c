@@ -230,6 +230,11 @@ static bool take_sums(struct berth_results_series *s, sqlite3_stmt *statement)
     for (int i = 0; i < 7; i++)
         if (!add_up(statement, 6 + i, sums[i]))
             return false;
+    int64_t began = sqlite3_column_int64(statement, 13), wall = sqlite3_column_int64(statement, 10);
+    if (began > 1 && began < INT64_MAX / 2 && wall >= 0) { /* 1: imported, its time is not known */
+        s->began_us = s->began_us == 0 || began < s->began_us ? began : s->began_us;
+        s->ended_us = began + wall / 1000 > s->ended_us ? began + wall / 1000 : s->ended_us;
+    }
     return true;
 }
 
@@ -266,7 +271,7 @@ enum berth_status berth_results_read_series(struct berth_results *results, int64
     enum berth_status status;
     BERTH_TRY(berth_results_prepare(results, &statement, err,
                                     "SELECT first, count, latency, service, ok, failure, texts, tokens, padded_tokens, late, "
-                                    "wall_ns, cpu_ns, energy_uj FROM trials WHERE configuration = ? ORDER BY first",
+                                    "wall_ns, cpu_ns, energy_uj, began_us FROM trials WHERE configuration = ? ORDER BY first",
                                     "i", configuration));
     for (;;) {
         BERTH_TRY(berth_results_step(results, statement, &row, err));

@@ -186,6 +186,7 @@ struct berth_results_series {
     unsigned char *ok;                        /* [n] */
     int64_t texts, tokens, padded_tokens, late, wall_ns, cpu_ns, energy_uj; /* sums over the blocks */
     char failure[256];                        /* of the first failed trial that says why */
+    int64_t began_us, ended_us;               /* of its blocks, the earliest and the latest; 0: unknown */
 };
 enum berth_status berth_results_read_series(struct berth_results *results, int64_t configuration,
                                             struct berth_results_series *series, struct berth_error *err);

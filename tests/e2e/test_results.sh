@@ -56,6 +56,51 @@ checks=$((checks + 1))
 grep -q '"bs32_sl11":{"local_cpu":{"local_time":{"mean":7.7293,"std":0.037},"total_time":{"mean":7.7361' "$work/out" ||
     fail "the study's JSON: $(head -c 500 "$work/out")"
 
+# Accuracy holds for the same weights, whichever run measured it, and not for others of that name.
+model=$source_folder/models/sst2
+for what in "--data $source_folder/examples/reviews.tsv --task sst2" "--length 16 --trials 6"; do
+    # shellcheck disable=SC2086
+    expect 0 "" "$berth" bench -q -m sst2="$model" other=random:bert-tiny $what --threads 1 -o "$work/acc.db"
+done
+expect 0 "" "$berth" bench -q -m sst2=random:bert-tiny --length 16 --trials 6 --threads 1 -o "$work/random.db"
+checks=$((checks + 5))
+sum=$(sha256sum "$model/model.safetensors" | cut -d' ' -f1)
+"$berth" export "$work/acc.db" --format json >"$work/acc.json"
+[ "$(grep -o "\"hash\":\"$sum\"" "$work/acc.json" | wc -l)" -eq 2 ] || fail "the models' hashes: $(grep hash "$work/acc.json")"
+"$berth" report "$work/acc.db" --json | tr -d ' \n' | grep -o '"known_accuracy":[^,]*' | sort | uniq -c >"$work/known"
+[ "$(grep -c ' 2 "known_accuracy":[01]\.' "$work/known")" -eq 2 ] || fail "accuracy of the same weights: $(cat "$work/known")"
+expect 0 "" "$berth" recommend "$work/acc.db" --model sst2 --p50-ms 1000 --min-accuracy 0.5
+grep -A1 '^texts of 16 tokens: 1 of 1' "$work/out" | grep -q '^-> 1. sst2' || fail "accuracy of another run: $(cat "$work/out")"
+"$berth" report "$work/acc.db" "$work/random.db" --json | tr -d ' \n' | grep -o '"known_accuracy":null' | grep -c . | grep -qx 1 ||
+    fail "random weights have the accuracy of their name"
+
+# What was exported is the same question as what was measured.
+expect 0 "" "$berth" bench -q -m m=random:bert-tiny --length 8 --threads 1 --trials 30 --name one -o "$work/one.db"
+"$berth" export "$work/one.db" | sed 's/^one,/two,/' >"$work/two.csv"
+expect 0 "" "$berth" compare "$work/one.db" "$work/two.csv" one two
+checks=$((checks + 1))
+grep -q 'no difference$' "$work/out" || fail "a run and itself: $(cat "$work/out")"
+
+# Several runs under one name, measured in turns, are compared pair by pair.
+for i in 1 2 3 4 5 6; do
+    for name in a b; do
+        "$berth" bench -q -m m=random:bert-$([ $name = a ] && echo tiny || echo small) --length 8 --threads 1 --trials 6 --fresh --name $name \
+            -o "$work/turns.db" >"$work/out" || fail "a run in turns"
+    done
+done
+expect 0 "" "$berth" compare "$work/turns.db" a b
+checks=$((checks + 2))
+grep -q '^m .*  6     6 .* B is slower$' "$work/out" || fail "six runs in turns: $(cat "$work/out")"
+expect 0 "" "$berth" compare "$work/turns.db" b a --json
+tr -d ' \n' <"$work/out" | grep -q '"runs":6,.*"verdict":"faster"' || fail "six runs in turns: $(cat "$work/out")"
+
+# The study's published figures among the files are not taken for measured ones; places without a baseline have no panel.
+expect 0 "" "$berth" bench -q --suite study -m bert-base=random:bert-tiny bert-tiny=random:bert-tiny --runtime native --precision fp32 \
+    --batch 2 --length 32 --threads 1 --trials 6 -o "$work/suite.db"
+expect 0 "" "$berth" report "$work/suite.db" bundled:study-2021 --json
+tr -d ' \n' <"$work/out" | sed 's/.*"study":\[\([^]]*\).*/\1/' | tr '}' '\n' | grep '"published":false' >"$work/measured"
+[ "$(grep -c . "$work/measured")" -eq 1 ] || fail "measured beside the study: $(cat "$work/measured")"
+
 # A report: all its files, whole; without gnuplot one sentence and no page.
 if command -v gnuplot >/dev/null; then
     expect 0 "" "$berth" report bundled:study-2021 -o "$work/report" --price local_cpu=0.0475
@@ -63,6 +108,10 @@ if command -v gnuplot >/dev/null; then
     for name in model_summary time_vs_input speedup all_vs_all largest_input optimization pareto cost; do
         [ -s "$work/report/$name.png" ] && grep -q '</svg>' "$work/report/$name.svg" || fail "no figure $name"
     done
+    expect 0 "" "$berth" bench -q -m distilbert=random:bert-tiny bert-tiny=random:bert-tiny --length 8 --threads 1 --trials 6 -o "$work/part.db"
+    expect 0 "" "$berth" report "$work/part.db" bundled:study-2021 --baseline bert-base -o "$work/part"
+    checks=$((checks + 1))
+    head -c 300 "$work/part/speedup.svg" | grep -q 'width="1350" height="870"' || fail "not six panels: $(head -c 300 "$work/part/speedup.svg")"
     grep -q '^</html>$' "$work/report/report.html" && grep -q '^# Report' "$work/report/report.md" || fail "no pages"
     ls -A "$work/report" | grep -q '^\.' && fail "left behind: $(ls -A "$work/report")"
 fi
