@@ -11,6 +11,7 @@ struct support_cuda_state {
     size_t budget;                               /* bytes of the device */
     size_t used, launches, replays, overruns;    /* overruns: bytes written behind an allocation */
     int capability;                              /* 90 */
+    size_t refuse;                               /* n: the n-th allocation from now on fails; 0: none */
 };
 
 /* From now on tests run on the GPU, by the plugin of this build; prints "SKIP: ..." and exits with 77 where there is none. */

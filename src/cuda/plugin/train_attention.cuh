@@ -252,11 +252,295 @@ template <typename A> __global__ void train_attend_back_keys_kernel(TrainAttenti
     }
 }
 
+/* --- tensor cores: bf16, D <= DP ------------------------------------------------------------------ */
+
+/* Fragments are mma.cuh's: this lane's rows are group and group + 8 of its warp's sixteen, its columns pair and pair + 1
+ * of each eight. A warp without rows only waits at the barriers. Shares are powers of two here, log_sums logarithms to 2. */
+constexpr float LOG2_E = 1.44269504088896340736f;
+
+/* A left operand: sixteen rows of x from `row` on, `count` of which are there. */
+template <typename A, int DP>
+__device__ inline void take_left(uint32_t left[DP / 16][4], const A *x, size_t row_size, int row, int count, int size, int group,
+                                 int pair)
+{
+    UNROLL
+    for (int j = 0; j < DP / 16; j++) {
+        UNROLL
+        for (int part = 0; part < 4; part++) {
+            const int r = row + group + part % 2 * 8, column = j * 16 + pair + part / 2 * 8;
+            const A *from = x + r * row_size + column;
+            left[j][part] = pack(r < count && column < size ? from[0] : narrow<A>(0.0f),
+                                 r < count && column + 1 < size ? from[1] : narrow<A>(0.0f));
+        }
+    }
+}
+
+/* Rows [0, count) of x into shared memory, padded with zeros to `rows` of DP + 8. */
+template <typename A, int DP>
+__device__ inline void take_tile(A *to, const A *x, size_t row_size, int count, int rows, int size)
+{
+    for (int i = threadIdx.x; i < rows * DP; i += TENSOR_WARPS * WARP) {
+        const int row = i / DP, column = i % DP;
+        to[row * (DP + 8) + column] = row < count && column < size ? x[row * row_size + column] : narrow<A>(0.0f);
+    }
+}
+
+/* sums[n] = left . rows^T, for N rows in eights. */
+template <typename A, int DP, int N>
+__device__ inline void times_rows(float sums[N][4], const uint32_t left[DP / 16][4], const A *rows, int group, int pair)
+{
+    UNROLL
+    for (int n = 0; n < N; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            sums[n][i] = 0.0f;
+        UNROLL
+        for (int j = 0; j < DP / 16; j++) {
+            const A *row = rows + (n * 8 + group) * (DP + 8) + j * 16 + pair;
+            const uint32_t right[2] = {pack(row[0], row[1]), pack(row[8], row[9])};
+            mma<A>(sums[n], left[j], right);
+        }
+    }
+}
+
+/* out[DP] += shares[16, 8 N] . rows[8 N, DP]: the sums' layout of two neighbouring products is a left operand's. */
+template <typename A, int DP, int N>
+__device__ inline void add_times(float out[DP / 8][4], const float shares[N][4], const A *rows, int lane)
+{
+    UNROLL
+    for (int j = 0; j < N / 2; j++) {
+        const float *low = shares[2 * j], *high = shares[2 * j + 1];
+        const uint32_t left[4] = {pack(narrow<A>(low[0]), narrow<A>(low[1])), pack(narrow<A>(low[2]), narrow<A>(low[3])),
+                                  pack(narrow<A>(high[0]), narrow<A>(high[1])), pack(narrow<A>(high[2]), narrow<A>(high[3]))};
+        UNROLL
+        for (int n = 0; n < DP / 8; n++) {
+            uint32_t right[2];
+            load_transposed(right, rows + (j * 16 + lane % 16) * (DP + 8) + n * 8);
+            mma<A>(out[n], left, right);
+        }
+    }
+}
+
+/* Rows of out, where they are there, to x. */
+template <typename A, int DP>
+__device__ inline void put_rows(A *x, size_t row_size, const float out[DP / 8][4], int row, int count, int size, int group, int pair)
+{
+    UNROLL
+    for (int n = 0; n < DP / 8; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            const int r = row + group + i / 2 * 8, column = n * 8 + pair + i % 2;
+            if (r < count && column < size)
+                x[r * row_size + column] = narrow<A>(out[n][i]);
+        }
+    }
+}
+
+template <int N> __device__ inline void clear(float sums[N][4])
+{
+    UNROLL
+    for (int n = 0; n < N; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            sums[n][i] = 0.0f;
+    }
+}
+
+template <typename A, int DP> __global__ void train_attend_tensor_kernel(TrainAttention<A> in)
+{
+    constexpr int ROW = DP + 8, N = KEYS / 8;
+    __shared__ __align__(16) A keys[KEYS * ROW];
+    __shared__ __align__(16) A values[KEYS * ROW];
+    const TrainTile tile = in.tiles[blockIdx.x];
+    const int head = blockIdx.y, size = in.head_size, lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
+    const int group = lane / 4, pair = lane % 4 * 2;
+    const bool busy = row < tile.count;
+    const float scale = in.scale * LOG2_E;
+    const size_t width = in.width(), at_query = in.row(tile, tile.first) * width + head * size;
+    const uint64_t stride = in.stride(tile), share0 = in.first_share(tile, head) + tile.first * stride;
+    uint32_t query[DP / 16][4];
+    float out[DP / 8][4], top[2] = {-INFINITY, -INFINITY}, sum[2] = {0.0f, 0.0f};
+    take_left<A, DP>(query, in.query + at_query, width, row, tile.count, size, group, pair);
+    clear<DP / 8>(out);
+    for (int from = 0; from < tile.length; from += KEYS) {
+        const size_t at = static_cast<size_t>(tile.begin + from) * 2 * width + head * size;
+        __syncthreads();
+        take_tile<A, DP>(keys, in.key + at, 2 * width, tile.length - from, KEYS, size);
+        take_tile<A, DP>(values, in.value + at, 2 * width, tile.length - from, KEYS, size);
+        __syncthreads();
+        if (!busy)
+            continue;
+        float share[N][4], new_top[2] = {top[0], top[1]};
+        times_rows<A, DP, N>(share, query, keys, group, pair);
+        UNROLL
+        for (int n = 0; n < N; n++) {
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                share[n][i] = from + n * 8 + pair + i % 2 < tile.length ? share[n][i] * scale : -INFINITY;
+                new_top[i / 2] = fmaxf(new_top[i / 2], share[n][i]);
+            }
+        }
+        float shrink[2];
+        for (int r = 0; r < 2; r++) { /* four lanes hold a row */
+            new_top[r] = fmaxf(new_top[r], __shfl_xor_sync(0xffffffffu, new_top[r], 1));
+            new_top[r] = fmaxf(new_top[r], __shfl_xor_sync(0xffffffffu, new_top[r], 2));
+            shrink[r] = exp2f(top[r] - new_top[r]);
+            top[r] = new_top[r];
+            sum[r] *= shrink[r];
+        }
+        UNROLL
+        for (int n = 0; n < N; n++) {
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                const uint64_t index = share0 + (row + group + i / 2 * 8) * stride + from + n * 8 + pair + i % 2;
+                share[n][i] = exp2f(share[n][i] - top[i / 2]);
+                sum[i / 2] += share[n][i];
+                share[n][i] = in.drop(share[n][i], index);
+            }
+        }
+        UNROLL
+        for (int n = 0; n < DP / 8; n++) {
+            UNROLL
+            for (int i = 0; i < 4; i++)
+                out[n][i] *= shrink[i / 2];
+        }
+        add_times<A, DP, N>(out, share, values, lane);
+    }
+    if (!busy)
+        return;
+    for (int r = 0; r < 2; r++) {
+        sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 1);
+        sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 2);
+        if (lane % 4 == 0 && row + group + r * 8 < tile.count)
+            in.log_sums[in.row(tile, tile.first + row + group + r * 8) * in.heads + head] = top[r] + log2f(sum[r]);
+    }
+    UNROLL
+    for (int n = 0; n < DP / 8; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            out[n][i] /= sum[i / 2];
+    }
+    put_rows<A, DP>(in.context + at_query, width, out, row, tile.count, size, group, pair);
+}
+
+/* dq, and the deltas. */
+template <typename A, int DP> __global__ void train_attend_back_queries_tensor_kernel(TrainAttention<A> in)
+{
+    constexpr int ROW = DP + 8, N = KEYS / 8;
+    __shared__ __align__(16) A keys[KEYS * ROW];
+    __shared__ __align__(16) A values[KEYS * ROW];
+    const TrainTile tile = in.tiles[blockIdx.x];
+    const int head = blockIdx.y, size = in.head_size, lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
+    const int group = lane / 4, pair = lane % 4 * 2;
+    const bool busy = row < tile.count;
+    const size_t width = in.width(), at_query = in.row(tile, tile.first) * width + head * size;
+    const uint64_t stride = in.stride(tile), share0 = in.first_share(tile, head) + tile.first * stride;
+    uint32_t query[DP / 16][4], slope_of_context[DP / 16][4];
+    float out[DP / 8][4], delta[2] = {0.0f, 0.0f}, log_sum[2] = {0.0f, 0.0f};
+    take_left<A, DP>(query, in.query + at_query, width, row, tile.count, size, group, pair);
+    take_left<A, DP>(slope_of_context, in.d_context + at_query, width, row, tile.count, size, group, pair);
+    clear<DP / 8>(out);
+    for (int r = 0; r < 2 && busy; r++) {
+        const int q = row + group + r * 8;
+        const bool here = q < tile.count;
+        const size_t at = at_query + static_cast<size_t>(q) * width;
+        for (int column = lane % 4; here && column < size; column += 4) /* four lanes hold a row */
+            delta[r] += widen(in.d_context[at + column]) * widen(in.context[at + column]);
+        delta[r] += __shfl_xor_sync(0xffffffffu, delta[r], 1);
+        delta[r] += __shfl_xor_sync(0xffffffffu, delta[r], 2);
+        if (!here)
+            continue;
+        const size_t index = in.row(tile, tile.first + q) * in.heads + head;
+        log_sum[r] = in.log_sums[index];
+        if (lane % 4 == 0)
+            in.deltas[index] = delta[r];
+    }
+    for (int from = 0; from < tile.length; from += KEYS) {
+        const size_t at = static_cast<size_t>(tile.begin + from) * 2 * width + head * size;
+        __syncthreads();
+        take_tile<A, DP>(keys, in.key + at, 2 * width, tile.length - from, KEYS, size);
+        take_tile<A, DP>(values, in.value + at, 2 * width, tile.length - from, KEYS, size);
+        __syncthreads();
+        if (!busy)
+            continue;
+        float share[N][4], slope[N][4];
+        times_rows<A, DP, N>(share, query, keys, group, pair);
+        times_rows<A, DP, N>(slope, slope_of_context, values, group, pair);
+        UNROLL
+        for (int n = 0; n < N; n++) {
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                const int key = from + n * 8 + pair + i % 2;
+                const float p = key < tile.length ? exp2f(share[n][i] * (in.scale * LOG2_E) - log_sum[i / 2]) : 0.0f;
+                const float s = in.drop(slope[n][i], share0 + (row + group + i / 2 * 8) * stride + key);
+                share[n][i] = p * (s - delta[i / 2]) * in.scale;
+            }
+        }
+        add_times<A, DP, N>(out, share, keys, lane);
+    }
+    if (busy)
+        put_rows<A, DP>(in.d_query + at_query, width, out, row, tile.count, size, group, pair);
+}
+
+/* dk and dv of a tile of keys: everything transposed, a lane's columns are queries. Needs the deltas. */
+template <typename A, int DP> __global__ void train_attend_back_keys_tensor_kernel(TrainAttention<A> in)
+{
+    constexpr int ROW = DP + 8, QUERIES = DP > 64 ? 32 : 64, N = QUERIES / 8; /* as many as registers hold */
+    __shared__ __align__(16) A queries[QUERIES * ROW];
+    __shared__ __align__(16) A slopes[QUERIES * ROW];
+    __shared__ float log_sums[QUERIES], deltas[QUERIES];
+    const TrainTile tile = in.tiles[blockIdx.x];
+    const int head = blockIdx.y, size = in.head_size, lane = threadIdx.x % WARP, row = threadIdx.x / WARP * 16;
+    const int group = lane / 4, pair = lane % 4 * 2, all = in.queries(tile);
+    const bool busy = row < tile.count;
+    const size_t width = in.width(), at_key = static_cast<size_t>(tile.begin + tile.first) * 2 * width + head * size;
+    const uint64_t stride = in.stride(tile), share0 = in.first_share(tile, head) + tile.first;
+    uint32_t key[DP / 16][4], value[DP / 16][4];
+    float d_key[DP / 8][4], d_value[DP / 8][4];
+    take_left<A, DP>(key, in.key + at_key, 2 * width, row, tile.count, size, group, pair);
+    take_left<A, DP>(value, in.value + at_key, 2 * width, row, tile.count, size, group, pair);
+    clear<DP / 8>(d_key);
+    clear<DP / 8>(d_value);
+    for (int from = 0; from < all; from += QUERIES) {
+        const size_t first = in.row(tile, from), at = first * width + head * size;
+        __syncthreads();
+        take_tile<A, DP>(queries, in.query + at, width, all - from, QUERIES, size);
+        take_tile<A, DP>(slopes, in.d_context + at, width, all - from, QUERIES, size);
+        if (threadIdx.x < QUERIES) {
+            const bool here = from + static_cast<int>(threadIdx.x) < all;
+            log_sums[threadIdx.x] = here ? in.log_sums[(first + threadIdx.x) * in.heads + head] : 0.0f;
+            deltas[threadIdx.x] = here ? in.deltas[(first + threadIdx.x) * in.heads + head] : 0.0f;
+        }
+        __syncthreads();
+        if (!busy)
+            continue;
+        float share[N][4], slope[N][4];
+        times_rows<A, DP, N>(share, key, queries, group, pair);
+        times_rows<A, DP, N>(slope, value, slopes, group, pair);
+        UNROLL
+        for (int n = 0; n < N; n++) {
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                const int q = n * 8 + pair + i % 2;
+                const uint64_t index = share0 + (from + q) * stride + row + group + i / 2 * 8;
+                const float p = from + q < all ? exp2f(share[n][i] * (in.scale * LOG2_E) - log_sums[q]) : 0.0f;
+                share[n][i] = in.drop(p, index);
+                slope[n][i] = p * (in.drop(slope[n][i], index) - deltas[q]) * in.scale;
+            }
+        }
+        add_times<A, DP, N>(d_value, share, slopes, lane);
+        add_times<A, DP, N>(d_key, slope, queries, lane);
+    }
+    if (!busy)
+        return;
+    put_rows<A, DP>(in.d_key + at_key, 2 * width, d_key, row, tile.count, size, group, pair);
+    put_rows<A, DP>(in.d_value + at_key, 2 * width, d_value, row, tile.count, size, group, pair);
+}
+
 /* --- running them --------------------------------------------------------------------------------- */
 
 template <typename A>
-cudaError_t run_train_attention_kernel(void (*kernel)(TrainAttention<A>), const TrainAttention<A> &in, uint64_t tiles,
-                                       cudaStream_t stream)
+cudaError_t run_plain(void (*kernel)(TrainAttention<A>), const TrainAttention<A> &in, uint64_t tiles, cudaStream_t stream)
 {
     const size_t size = static_cast<size_t>(in.head_size);
     const size_t shared = (2 * PLAIN_KEYS * (size + 1) + 2 * PLAIN_QUERIES * size + 2 * PLAIN_WARPS * WARP) * sizeof(float);
@@ -271,12 +555,41 @@ cudaError_t run_train_attention_kernel(void (*kernel)(TrainAttention<A>), const 
 }
 
 /* Tokens of a tile. */
-template <typename A> inline int train_tile_tokens(uint64_t) { return PLAIN_QUERIES; }
+template <typename A> inline int train_tile_tokens(uint64_t head_size) { return tile_queries<A>(head_size); }
 
-/* query_tiles: in.tiles, or of first tokens. */
-template <typename A> cudaError_t run_train_attention(const TrainAttention<A> &in, uint64_t query_tiles, cudaStream_t stream)
+/* The kernel for in's numbers and head size, of two that do the same. */
+#define BERTH_TRAIN_ATTENTION(name, in, tiles, stream)                                                           \
+    if constexpr (!std::is_same_v<A, float>) {                                                                   \
+        const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>((in).heads));                        \
+        const auto launch = [&](auto kernel) {                                                                   \
+            LAUNCH(kernel, grid, TENSOR_WARPS *WARP, 0, stream, in);                                             \
+            return cudaGetLastError();                                                                           \
+        };                                                                                                       \
+        if ((in).head_size <= 16)                                                                                \
+            return launch(name##_tensor_kernel<A, 16>);                                                          \
+        if ((in).head_size <= 32)                                                                                \
+            return launch(name##_tensor_kernel<A, 32>);                                                          \
+        if ((in).head_size <= 64)                                                                                \
+            return launch(name##_tensor_kernel<A, 64>);                                                          \
+        if ((in).head_size <= TENSOR_HEAD_MAX)                                                                   \
+            return launch(name##_tensor_kernel<A, TENSOR_HEAD_MAX>);                                             \
+    }                                                                                                            \
+    return run_plain(name##_kernel<A>, in, tiles, stream)
+
+/* tiles: how many in.tiles are. */
+template <typename A> cudaError_t run_train_attention(const TrainAttention<A> &in, uint64_t tiles, cudaStream_t stream)
 {
-    return run_train_attention_kernel(train_attend_kernel<A>, in, query_tiles, stream);
+    BERTH_TRAIN_ATTENTION(train_attend, in, tiles, stream);
+}
+
+template <typename A> cudaError_t run_back_queries(const TrainAttention<A> &in, uint64_t tiles, cudaStream_t stream)
+{
+    BERTH_TRAIN_ATTENTION(train_attend_back_queries, in, tiles, stream);
+}
+
+template <typename A> cudaError_t run_back_keys(const TrainAttention<A> &in, uint64_t tiles, cudaStream_t stream)
+{
+    BERTH_TRAIN_ATTENTION(train_attend_back_keys, in, tiles, stream);
 }
 
 /* Queries' tiles are in.tiles; keys' are key_tiles, of all tokens. */
@@ -284,11 +597,11 @@ template <typename A>
 cudaError_t run_train_attention_back(TrainAttention<A> in, uint64_t query_tiles, const TrainTile *key_tiles, uint64_t keys,
                                      cudaStream_t stream)
 {
-    const cudaError_t error = run_train_attention_kernel(train_attend_back_queries_kernel<A>, in, query_tiles, stream);
+    const cudaError_t error = run_back_queries(in, query_tiles, stream);
     if (error != cudaSuccess)
         return error;
     in.tiles = key_tiles;
-    return run_train_attention_kernel(train_attend_back_keys_kernel<A>, in, keys, stream);
+    return run_back_keys(in, keys, stream);
 }
 
 } // namespace berth

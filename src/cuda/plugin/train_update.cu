@@ -120,6 +120,7 @@ int write_array(berth_cuda_trainer &t, int array, const float *numbers, const Me
     OnDevice here(t.device);
     BERTH_CUDA_TRY(cudaStreamSynchronize(t.stream), "weights");
     BERTH_CUDA_TRY(cudaMemcpy(array_of(t, array), numbers, t.config.total * sizeof *numbers, cudaMemcpyHostToDevice), "weights");
+    BERTH_CUDA_TRY(cudaStreamSynchronize(nullptr), "weights"); /* a copy from plain memory may return before it is there */
     if (array != BERTH_CUDA_VALUES || t.kind != Kind::BF16)
         return BERTH_CUDA_OK;
     LAUNCH(round_kernel, divide_up(t.config.total, 256), 256, 0, t.stream, t.value, t.config.total, static_cast<bf16 *>(t.rounded));

@@ -56,6 +56,7 @@ struct State {
     size_t budget = SIZE_MAX; /* bytes of the device */
     size_t used = 0, launches = 0, replays = 0, overruns = 0;
     int capability = 90;
+    size_t refuse = 0; /* n: the n-th allocation from now on fails, of the device's memory or pinned; 0: none */
 };
 extern State state;
 
@@ -74,13 +75,14 @@ void barrier();
 void meet_warp();
 /* All lanes' values of `size` bytes (at most 64), lane by lane, once every lane of the warp has given its own. */
 void exchange(const void *mine, size_t size, unsigned char *all);
+/* The same, of one lane alone, in place. */
+void exchange_with(void *value, size_t size, unsigned source);
 unsigned lane();
 
 template <typename T> T from_lane(T value, unsigned source)
 {
-    T all[32];
-    exchange(&value, sizeof value, reinterpret_cast<unsigned char *>(all));
-    return all[source % 32];
+    exchange_with(&value, sizeof value, source);
+    return value;
 }
 } // namespace emulated
 

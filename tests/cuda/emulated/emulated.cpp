@@ -17,15 +17,30 @@ dim3 block_size, grid_size;
 constexpr unsigned WARP = 32, THREADS_MAX = 1024;
 constexpr size_t STACK = 128 << 10, EXCHANGE = 64;
 
+/* Where threads wait for each other: those of a block, or of a warp. Who has ended is not waited for. */
+struct Meeting {
+    unsigned alive, arrived;
+    unsigned long held; /* meetings so far */
+    void leave_if_all()
+    {
+        if (arrived > 0 && arrived == alive) {
+            arrived = 0;
+            held++;
+        }
+    }
+};
+
+/* Made once, and used again by every block: what it runs is `body`. */
 struct Fibre {
     jmp_buf place;
     ucontext_t context;
     std::unique_ptr<unsigned char[]> stack;
-    bool started, ended;
-    unsigned long barriers, exchanges; /* passed, or waited at */
+    bool ended;
+    unsigned exchanges;
 };
 
 static std::vector<Fibre> fibres(THREADS_MAX);
+static Meeting block_meeting, warp_meetings[THREADS_MAX / WARP];
 static unsigned count, now;
 static jmp_buf scheduler;
 static ucontext_t entry;
@@ -35,9 +50,16 @@ static std::vector<unsigned char> shared_memory;
 
 static void run_fibre()
 {
-    (*body)();
-    fibres[now].ended = true;
-    _longjmp(scheduler, 1);
+    for (;;) {
+        (*body)();
+        fibres[now].ended = true;
+        block_meeting.alive--;
+        block_meeting.leave_if_all();
+        warp_meetings[now / WARP].alive--;
+        warp_meetings[now / WARP].leave_if_all();
+        if (_setjmp(fibres[now].place) == 0)
+            _longjmp(scheduler, 1);
+    }
 }
 
 static void give_way()
@@ -48,40 +70,47 @@ static void give_way()
     thread = mine;
 }
 
-/* All of [first, last) have ended or come as far as `reached`. */
-template <unsigned long Fibre::*counter> static bool all_at(unsigned first, unsigned last, unsigned long reached)
+static void meet(Meeting &meeting)
 {
-    for (unsigned i = first; i < last; i++)
-        if (!fibres[i].ended && fibres[i].*counter < reached)
-            return false;
-    return true;
+    const unsigned long held = meeting.held;
+    meeting.arrived++;
+    meeting.leave_if_all();
+    while (meeting.held == held)
+        give_way();
 }
 
 void barrier()
 {
-    const unsigned long reached = ++fibres[now].barriers;
-    while (!all_at<&Fibre::barriers>(0, count, reached))
-        give_way();
+    meet(block_meeting);
 }
 
 void meet_warp()
 {
-    const unsigned first = now / WARP * WARP, last = first + WARP < count ? first + WARP : count;
-    const unsigned long reached = ++fibres[now].exchanges;
-    while (!all_at<&Fibre::exchanges>(first, last, reached))
-        give_way();
+    meet(warp_meetings[now / WARP]);
+}
+
+/* Puts this lane's value among those of its warp; where they lie once all have. */
+static const unsigned char *trade(const void *mine, size_t size)
+{
+    if (size > EXCHANGE)
+        abort();
+    unsigned char *turn = traded[fibres[now].exchanges++ % 2];
+    memcpy(turn + now * EXCHANGE, mine, size);
+    meet_warp();
+    return turn + now / WARP * WARP * EXCHANGE;
 }
 
 void exchange(const void *mine, size_t size, unsigned char *all)
 {
-    if (size > EXCHANGE)
-        abort();
-    unsigned char *turn = traded[fibres[now].exchanges % 2];
-    memcpy(turn + now * EXCHANGE, mine, size);
-    meet_warp();
-    const unsigned first = now / WARP * WARP;
+    const unsigned char *values = trade(mine, size);
     for (unsigned i = 0; i < WARP; i++)
-        memcpy(all + i * size, turn + (first + i) * EXCHANGE, size);
+        memcpy(all + i * size, values + i * EXCHANGE, size);
+}
+
+void exchange_with(void *value, size_t size, unsigned source)
+{
+    const unsigned char *values = trade(value, size);
+    memcpy(value, values + source % WARP * EXCHANGE, size);
 }
 
 unsigned lane()
@@ -96,32 +125,33 @@ unsigned char *dynamic_shared()
 
 static void run_block()
 {
-    for (unsigned i = 0; i < count; i++)
-        fibres[i].started = fibres[i].ended = false, fibres[i].barriers = fibres[i].exchanges = 0;
+    block_meeting = {count, 0, 0};
+    for (unsigned i = 0; i < count; i++) {
+        fibres[i].ended = false;
+        fibres[i].exchanges = 0;
+        if (i % WARP == 0)
+            warp_meetings[i / WARP] = {count - i < WARP ? count - i : WARP, 0, 0};
+    }
     memset(shared_memory.data(), 0xff, shared_memory.size());
-    for (unsigned alive = count; alive > 0;) {
-        alive = 0;
+    while (block_meeting.alive > 0)
         for (unsigned i = 0; i < count; i++) {
-            if (fibres[i].ended)
+            Fibre &fibre = fibres[i];
+            if (fibre.ended)
                 continue;
-            alive++;
             now = i;
             thread = {i, 0, 0};
             if (_setjmp(scheduler) != 0)
                 continue;
-            if (fibres[i].started)
-                _longjmp(fibres[i].place, 1);
-            fibres[i].started = true;
-            if (!fibres[i].stack)
-                fibres[i].stack.reset(new unsigned char[STACK]);
-            getcontext(&fibres[i].context);
-            fibres[i].context.uc_stack.ss_sp = fibres[i].stack.get();
-            fibres[i].context.uc_stack.ss_size = STACK;
-            fibres[i].context.uc_link = nullptr;
-            makecontext(&fibres[i].context, run_fibre, 0);
-            swapcontext(&entry, &fibres[i].context);
+            if (fibre.stack)
+                _longjmp(fibre.place, 1);
+            fibre.stack.reset(new unsigned char[STACK]);
+            getcontext(&fibre.context);
+            fibre.context.uc_stack.ss_sp = fibre.stack.get();
+            fibre.context.uc_stack.ss_size = STACK;
+            fibre.context.uc_link = nullptr;
+            makecontext(&fibre.context, run_fibre, 0);
+            swapcontext(&entry, &fibre.context);
         }
-    }
 }
 
 /* --- streams and graphs --------------------------------------------------------------------------- */
@@ -181,10 +211,15 @@ extern "C" __attribute__((visibility("default"))) emulated::State *berth_emulate
 static std::map<void *, size_t> blocks;
 constexpr size_t RED = 256;
 
+static bool is_refused()
+{
+    return state.refuse > 0 && --state.refuse == 0;
+}
+
 cudaError_t cudaMallocBytes(void **at, size_t bytes)
 {
     *at = nullptr;
-    if (bytes > state.budget - state.used)
+    if (bytes > state.budget - state.used || is_refused())
         return emulated::last_error = cudaErrorMemoryAllocation;
     unsigned char *block = static_cast<unsigned char *>(aligned_alloc(256, (bytes + RED + 255) / 256 * 256));
     memset(block, 0xff, bytes + RED); /* NaN in every format */
@@ -211,7 +246,7 @@ cudaError_t cudaFree(void *at)
 
 cudaError_t cudaMallocHost(void **at, size_t bytes)
 {
-    *at = malloc(bytes ? bytes : 1);
+    *at = is_refused() ? nullptr : malloc(bytes ? bytes : 1);
     return *at ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
