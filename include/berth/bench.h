@@ -101,6 +101,7 @@ struct berth_bench_cell {
     double accuracy_ci[2];       /* Wilson's, 95 %; NaN: none */
     double tokenize_ms, queue_ms, inference_ms; /* mean, as the server (in process: the session) says; NaN */
     size_t memory_bytes;         /* 0: unknown */
+    bool within;                 /* find_rate: at 95 % confidence, at most 1 % take longer than p99_ms or fail */
 };
 
 struct berth_bench_report {

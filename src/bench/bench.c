@@ -84,7 +84,7 @@ enum berth_status berth_bench(const struct berth_bench_options *options, struct 
     else
         BERTH_TRY(berth_campaign_measure(&campaign, err));
     BERTH_TRY(berth_record_finish(&campaign, err));
-    BERTH_TRY(berth_summary_read(campaign.results, campaign.run, report, err));
+    BERTH_TRY(berth_summary_read(campaign.results, campaign.run, campaign.e.o.find_rate ? campaign.e.o.p99_ms : 0, report, err));
     BERTH_TRY(add_remarks(&campaign, owned, err));
     berth_campaign_close(&campaign);
     return BERTH_OK;

@@ -120,8 +120,8 @@ bool berth_campaign_going(struct berth_campaign *campaign, size_t extra);
 
 /* ---- summary.c ---- */
 
-/* Fills the report from what the run's part of the results file holds. */
-enum berth_status berth_summary_read(struct berth_results *results, int64_t run, struct berth_bench_report *report,
-                                     struct berth_error *err);
+/* Fills the report from what the run's part of the results file holds; p99_ms: the objective of a search, or 0. */
+enum berth_status berth_summary_read(struct berth_results *results, int64_t run, double p99_ms,
+                                     struct berth_bench_report *report, struct berth_error *err);
 
 #endif

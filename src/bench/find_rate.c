@@ -8,7 +8,11 @@
 #include "bench/campaign.h"
 #include "bench/find_rate.h"
 
-enum { PROBES_MAX = 24, PROBES_USUAL = 12 };
+enum {
+    PROBES_MAX = 24,
+    PROBES_USUAL = 12,
+    LEAST_SHARE = 4 /* of the first rate: below it hardly a request meets another, and a lower one waits no less */
+};
 
 /* log of the binomial probability of k out of n. */
 static double log_choose(double n, double k)
@@ -80,7 +84,7 @@ static enum berth_status search_cell(struct berth_campaign *campaign, size_t cel
         /* Three digits: the same rates again when an interrupted search goes on. */
         double unit = pow(10, floor(log10(rate)) - 2);
         rate = round(rate / unit) * unit;
-        if (rate > 1e6 || rate < 1e-3 || (search.low > 0 && search.high > 0 && search.high < 1.05 * search.low))
+        if (rate > 1e6 || rate < start / (LEAST_SHARE + 0.5) || (search.low > 0 && search.high > 0 && search.high < 1.05 * search.low))
             break;
         if (!berth_campaign_going(campaign, 0))
             return berth_fail(err, BERTH_CANCELLED, "stopped after %d rates", probe);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/stats.h"
 #include "bench/campaign.h"
+#include "bench/find_rate.h"
 
 /* Milliseconds of the trials that are ok; returns their number. */
 static size_t good_values(const struct berth_results_series *series, const int64_t *ns, double *ms)
@@ -131,7 +132,16 @@ static char *status_words(const struct berth_results_configuration *c, const str
     return berth_strdup(words);
 }
 
-static enum berth_status fill_cell(struct berth_results *results, const struct berth_results_configuration *c,
+/* The same rule as the search's own. */
+static bool keeps_objective(const struct berth_results_series *series, double p99_ms)
+{
+    size_t over = 0;
+    for (size_t i = 0; i < series->n; i++)
+        over += !series->ok[i] || (double)series->latency_ns[i] * 1e-6 > p99_ms;
+    return p99_ms > 0 && series->n > 0 && berth_within_objective(series->n, over, 0.99, 0.95);
+}
+
+static enum berth_status fill_cell(struct berth_results *results, const struct berth_results_configuration *c, double p99_ms,
                                    struct berth_bench_cell *cell, char **words, struct berth_error *err)
 {
     struct berth_results_series series;
@@ -143,6 +153,7 @@ static enum berth_status fill_cell(struct berth_results *results, const struct b
     if (ms) {
         fill_latencies(&series, ms, cell);
         fill_rates(&series, cell);
+        cell->within = keeps_objective(&series, p99_ms);
         status = fill_stages(results, c->id, cell, err);
         if (series.n > 0 && cell->n == 0 && strcmp(cell->outcome, "ok") == 0)
             cell->outcome = "failed";
@@ -157,8 +168,8 @@ static enum berth_status fill_cell(struct berth_results *results, const struct b
     return status;
 }
 
-enum berth_status berth_summary_read(struct berth_results *results, int64_t run, struct berth_bench_report *report,
-                                     struct berth_error *err)
+enum berth_status berth_summary_read(struct berth_results *results, int64_t run, double p99_ms,
+                                     struct berth_bench_report *report, struct berth_error *err)
 {
     struct berth_bench_owned *owned = report->owned;
     enum berth_status status = berth_results_read(results, run, &owned->book, err);
@@ -171,7 +182,7 @@ enum berth_status berth_summary_read(struct berth_results *results, int64_t run,
         return berth_fail_memory(err, "a report", cells * sizeof *report->cell);
     report->cells = cells;
     for (size_t i = 0; i < cells && status == BERTH_OK; i++)
-        status = fill_cell(results, &owned->book.configuration[i], &report->cell[i], &owned->status[i], err);
+        status = fill_cell(results, &owned->book.configuration[i], p99_ms, &report->cell[i], &owned->status[i], err);
     return status;
 }
 

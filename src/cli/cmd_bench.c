@@ -230,8 +230,7 @@ static void print_found(FILE *out, const struct berth_bench_report *report, doub
                         strcmp(cell->optimization, other->optimization) == 0 && cell->threads == other->threads &&
                         cell->batch == other->batch && cell->length == other->length;
             first = first && !(same && k < i);
-            bool kept = other->p99_ci_ms[1] <= p99_ms && other->failed == 0;
-            if (same && kept && other->rate > 0 && (!best || other->rate > best->rate))
+            if (same && other->within && other->rate > 0 && (!best || other->rate > best->rate))
                 best = other;
         }
         if (first && best)

@@ -144,6 +144,7 @@ void berth_answer_count(struct berth_request *request, bool sent)
         for (size_t i = 0; i < call->count; i++)
             count.longest = berth_max(count.longest, call->items[i].size);
         berth_metrics_request(request->entry->metrics, &count);
+        atomic_fetch_add(&request->server->counted, 1);
     }
     berth_access_log_add(request->server->access_log, request, berth_outcome_name(outcome));
 }

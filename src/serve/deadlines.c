@@ -48,22 +48,28 @@ static void cut_late(struct berth_deadlines *deadlines)
         }
 }
 
-/* Those whose next step is the client's, to be asked whether they have closed. */
+static bool has_room(struct berth_deadlines *deadlines, size_t count)
+{
+    if (count < deadlines->capacity)
+        return true;
+    size_t capacity = count ? 2 * count : 64;
+    struct pollfd *grown = berth_realloc(deadlines->asked, capacity, sizeof *grown);
+    if (!grown)
+        return false;
+    deadlines->asked = grown;
+    deadlines->capacity = capacity;
+    return true;
+}
+
+/* Those whose next step is the client's, to be asked whether they have closed; where memory runs out, not all of them:
+ * the others have their time. */
 static size_t list_open(struct berth_deadlines *deadlines)
 {
     size_t count = 0;
     for (struct berth_watch *watch = deadlines->first; watch; watch = watch->next) {
         watch->place = SIZE_MAX;
-        if (watch->late == UINT64_MAX)
+        if (watch->late == UINT64_MAX || !has_room(deadlines, count))
             continue;
-        if (count == deadlines->capacity) {
-            size_t capacity = count ? 2 * count : 64;
-            struct pollfd *grown = berth_realloc(deadlines->asked, capacity, sizeof *grown);
-            if (!grown)
-                return count; /* the others have their time */
-            deadlines->asked = grown;
-            deadlines->capacity = capacity;
-        }
         deadlines->asked[count] = (struct pollfd){.fd = watch->socket, .events = POLLRDHUP};
         watch->place = count++;
     }

@@ -138,6 +138,7 @@ static void *run_loop(void *argument)
     while (!atomic_load(&loop->stopping)) {
         if (atomic_load(&loop->quiet))
             stop_listening(loop);
+        loop->round++;
         MHD_run(loop->daemon);
         hand_over(loop);
         if (!take_back(loop)) {
@@ -220,6 +221,7 @@ void berth_loop_stop(struct berth_loop *loop)
         berth_request_free(loop->spare);
         loop->spare = next;
     }
+    berth_buffer_clear(&loop->metrics);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
     pthread_mutex_destroy(&loop->lock);

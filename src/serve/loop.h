@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/buffer.h"
 #include "berth/status.h"
 #include "serve/deployment.h"
 
@@ -32,6 +34,9 @@ struct berth_loop {
     /* the loop's thread only */
     struct berth_deployment *touched[BERTH_LOOP_TOUCHED]; /* with calls of this round */
     size_t touched_count;
+    uint64_t round;              /* counted from 1 */
+    struct berth_buffer metrics; /* the text as it was in that round (0: none) and after so many requests counted */
+    uint64_t metrics_round, metrics_counted;
     struct berth_request *spare; /* to use again, linked by job.next */
     size_t spare_count;
 };

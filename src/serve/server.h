@@ -44,6 +44,7 @@ struct berth_server {
     _Atomic size_t held_bytes;
     _Atomic size_t connections;
     _Atomic uint64_t next_id;
+    _Atomic uint64_t counted; /* requests, of all models */
 
     _Atomic(struct berth_entry *) study; /* model of the study's /inference; NULL before /set_model */
     _Atomic bool draining;               /* refuses new requests */

@@ -63,6 +63,15 @@ must 7 100000 p50_ms
 expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --find-rate --p99-ms 50 --timeout-ms 2000 --trials 300 --length 16
 checks=$((checks + 1))
 grep -Eq 'queries/s keep p99 within 50 ms|no rate that was tried' "$work/out" || fail "no rate found: $(tail -2 "$work/out")"
+# Where even rare requests miss the objective, the search ends: 4 rates down to a quarter of the first, not days.
+expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --find-rate --p99-ms 0.5 --trials 299 --length 16
+checks=$((checks + 2))
+grep -q 'no rate that was tried keeps p99 within 0.5 ms' "$work/out" || fail "an objective below the service time: $(tail -2 "$work/out")"
+[ "$(grep -c '^m .*/s' "$work/out")" -le 4 ] || fail "too many rates: $(cat "$work/out")"
+# An objective that a busy machine keeps, too: with as few requests as can show it, the search and its answer agree.
+expect 0 "" "$berth" bench -q -m m --target "stub=$stub_url" --find-rate --p99-ms 10000 --timeout-ms 60000 --trials 299 --length 16
+checks=$((checks + 1))
+grep -q 'queries/s keep p99 within 10000 ms' "$work/out" || fail "no rate found: $(tail -2 "$work/out")"
 start_stub --service-us 100
 checks=$((checks + 1)) # of what is told on the way nothing is beyond the whole
 "$berth" bench -m m --target "stub=$stub_url" --find-rate --p99-ms 50 --trials 600 --length 16 2>"$work/err" >"$work/out"

@@ -133,6 +133,29 @@ if has haproxy; then
     [ "$(answered "$work/lost")" != 6000 ] || fail "nothing was lost by a server alone: the counts above are void"
 fi
 
+# manifests: what one of them names is what another has, and what the server has
+if has python3 && python3 -c 'import yaml' 2>/dev/null; then
+    "$berth" serve -q -m m=random:bert-tiny --port 0 >"$work/probed" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do grep -q listening "$work/probed" && break; sleep 0.1; done
+    url=$(sed -n 's/^listening on //p' "$work/probed")
+    curl -sf "$url/inference?model=m" -d '["a film"]' >/dev/null
+    curl -sf "$url/metrics" >"$work/metrics"
+    manifests() { expect "$1" "" python3 "$(dirname "$0")/manifests.py" "$2" "$berth" "$work/metrics" "$url"; }
+    manifests 0 "$deploy"
+    [ ! -s "$work/out" ] || [ "$(cat "$work/out")" = "" ] || fail "manifests: $(cat "$work/out")"
+    for change in 's/{app.kubernetes.io\/name: berth}/{app: berth}/:kubernetes/service.yaml' 's/5001/5002/:kubernetes/network.yaml' 's/ready, port/redy, port/:kubernetes/deployment.yaml' \
+        's/serve$/serv/:kserve/servingruntime.yaml' 's/berth_queue_duration_seconds_sum/berth_queue_sum/:kubernetes/prometheus-adapter.yaml' 's/^  - service.yaml/  - services.yaml/:kubernetes/kustomization.yaml'; do
+        rm -rf "$work/deploy" && cp -r "$deploy" "$work/deploy" # the checker sees each of these
+        sed -i "${change%:*}" "$work/deploy/${change##*:}"
+        manifests 1 "$work/deploy"
+    done
+    kill -TERM $server
+    wait $server
+else
+    left_out="$left_out python3-yaml"
+fi
+
 if has kubectl; then
     expect 0 "" kubectl kustomize "$deploy/kubernetes"
     for kind in Namespace Deployment Service HorizontalPodAutoscaler PodDisruptionBudget NetworkPolicy; do

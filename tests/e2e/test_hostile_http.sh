@@ -23,7 +23,8 @@ hostile hostile_http.mjs
 hostile hostile_bodies.mjs
 after=$(resident)
 checks=$((checks + 2))
-[ $((after - before)) -lt $((8 << 20)) ] || fail "memory: $before bytes before, $after after the same again"
+# a sanitizer keeps what was freed
+[ -n "$part" ] || [ $((after - before)) -lt $((8 << 20)) ] || fail "memory: $before bytes before, $after after the same again"
 for _ in $(seq 100); do # those that left are seen to have left
     connections=$(curl -s "$url/metrics" | sed -n 's/^berth_connections //p')
     [ "$connections" = 1 ] && break

@@ -20,10 +20,14 @@ bound() {
     grep -F -- "$1" "$work/out" | grep -q '^  ok ' || fail "$(cat "$work/out")"
 }
 
-run --seconds 3 overload
-bound 'metrics say success'
-bound 'neither answered nor refused'
-grep -Eq 'success [1-9][0-9]*, refused [1-9][0-9]*, left [1-9]' "$work/out" || fail "nothing was counted: $(cat "$work/out")"
+all='success [1-9][0-9]*, refused [1-9][0-9]*, left [1-9]'
+for _ in 1 2 3; do # on a machine that does much else the client may not come to overload the server
+    run --seconds 3 overload
+    bound 'metrics say success'
+    bound 'neither answered nor refused'
+    grep -Eq "$all" "$work/out" && break
+done
+grep -Eq "$all" "$work/out" || fail "nothing was counted: $(cat "$work/out")"
 
 run --seconds 4 soak
 bound 'metrics say success'

@@ -3,6 +3,7 @@
  * next client is answered.
  *
  * The first byte chooses: 0 for bytes as they are, else the endpoint. For tensors two more are the size of the JSON. */
+#include <errno.h>
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -37,8 +38,15 @@ static unsigned port(void)
 
 static void send_all(int fd, const void *bytes, size_t size)
 {
-    for (ssize_t sent; size > 0 && (sent = send(fd, bytes, size, MSG_NOSIGNAL)) > 0; size -= (size_t)sent)
+    while (size > 0) {
+        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) /* the fuzzer's own clock */
+            continue;
+        if (sent <= 0)
+            return;
         bytes = (const char *)bytes + sent;
+        size -= (size_t)sent;
+    }
 }
 
 /* Sends both parts, closes this side if asked to, and reads until the server closes. */
@@ -54,8 +62,14 @@ static size_t talk(const void *head, size_t head_size, const void *body, size_t 
     if (half)
         shutdown(fd, SHUT_WR);
     size_t size = 0;
-    for (ssize_t got; size < ANSWER_SIZE - 1 && (got = recv(fd, answer + size, ANSWER_SIZE - 1 - size, 0)) > 0;)
+    while (size < ANSWER_SIZE - 1) {
+        ssize_t got = recv(fd, answer + size, ANSWER_SIZE - 1 - size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
         size += (size_t)got;
+    }
     close(fd);
     answer[size] = 0;
     return size;
