@@ -319,7 +319,12 @@ async function report(page) {
     const rows = page.locator('#report section', {has: page.getByRole('heading', {name: 'All configurations'})}).locator('tbody tr');
     check('a row a configuration', await rows.count() === 4, await rows.count());
     const recommended = page.getByTestId('recommended');
-    check('the fastest is recommended', /int8/.test(await recommended.innerText()), await recommended.innerText());
+    const {recommended: best} = JSON.parse(execFileSync(berth, ['recommend', results[1], '--p50-ms', '1000000', '--format', 'json']));
+    check(
+        'what berth recommend recommends is recommended',
+        new RegExp(`${best.model} · ${best.precision} · batch ${best.batch} `).test(await recommended.innerText()),
+        await recommended.innerText(),
+    );
     const point = page.locator('#report .plot .mark').first();
     await point.focus();
     check('a point says its values', /accuracy [\d.]+ %\ntiny · .*\nbatch 1/.test(await page.locator('.tip').innerText()), await page.locator('.tip').innerText());
