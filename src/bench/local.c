@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -50,10 +53,14 @@ void berth_local_trim(struct berth_local *local)
     local->models = kept;
 }
 
-/* Bytes of this process in memory. */
+/* Bytes of this process in memory, without what its allocator merely keeps: a model may be opened in the place of another's
+ * file, and would seem to take nothing. */
 static size_t resident_bytes(void)
 {
     size_t size = 0, resident = 0;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
     FILE *statm = fopen("/proc/self/statm", "r");
     if (!statm)
         return 0;
@@ -61,6 +68,12 @@ static size_t resident_bytes(void)
         resident = 0;
     fclose(statm);
     return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t growth_since(size_t before)
+{
+    size_t after = resident_bytes();
+    return after > before ? after - before : 0;
 }
 
 static bool same_choice(const struct berth_engine_choice *a, const struct berth_engine_choice *b)
@@ -98,8 +111,7 @@ enum berth_status berth_local_open(struct berth_local *local, size_t model, cons
         berth_model_open(local->experiment->model[model].source, &options, &opened->opened, &fault);
     opened->status = status;
     opened->load_ms = (double)(berth_clock_ns() - started) * 1e-6;
-    size_t after = resident_bytes();
-    opened->memory_bytes = after > before ? after - before : 0;
+    opened->memory_bytes = growth_since(before);
     if (status == BERTH_NO_MEMORY)
         return berth_fail(err, status, "%s", fault.message);
     if (status != BERTH_OK && !(opened->why = berth_strdup(fault.message)))
@@ -125,21 +137,29 @@ enum berth_status berth_local_reference(struct berth_local *local, size_t model,
     return berth_local_open(local, model, &choice, out, err);
 }
 
-enum berth_status berth_local_session(struct berth_local *local, const struct berth_local_model *model, size_t threads,
+enum berth_status berth_local_session(struct berth_local *local, struct berth_local_model *model, size_t threads,
                                       struct berth_session **session, struct berth_error *err)
 {
-    for (size_t i = 0; i < local->sessions; i++)
-        if (local->session[i].model == model && local->session[i].threads == threads) {
+    bool first = true;
+    for (size_t i = 0; i < local->sessions; i++) {
+        if (local->session[i].model != model)
+            continue;
+        first = false;
+        if (local->session[i].threads == threads) {
             *session = local->session[i].session;
             return BERTH_OK;
         }
+    }
     struct berth_local_session *grown = berth_realloc(local->session, local->sessions + 1, sizeof *grown);
     if (!grown)
         return berth_fail_memory(err, "a list of sessions", sizeof *grown);
     local->session = grown;
     struct berth_options options = local->experiment->o.options;
     options.threads = threads;
+    size_t before = first ? resident_bytes() : 0; /* ONNX Runtime has its weights from its session on */
     enum berth_status status = berth_session_new(model->opened, &options, session, err);
+    if (first)
+        model->memory_bytes += growth_since(before);
     if (status == BERTH_OK)
         local->session[local->sessions++] = (struct berth_local_session){model, threads, *session};
     return status;

@@ -12,7 +12,7 @@ struct berth_local_model {
     enum berth_status status;   /* of opening it */
     char *why;                  /* not; owned */
     double load_ms;
-    size_t memory_bytes; /* that opening it added to this process */
+    size_t memory_bytes; /* that opening it and its first session added to this process */
     bool kept;           /* some cell is measured with it */
 };
 
@@ -41,7 +41,7 @@ enum berth_status berth_local_open(struct berth_local *local, size_t model, cons
 enum berth_status berth_local_reference(struct berth_local *local, size_t model, struct berth_local_model **out,
                                         struct berth_error *err);
 
-enum berth_status berth_local_session(struct berth_local *local, const struct berth_local_model *model, size_t threads,
+enum berth_status berth_local_session(struct berth_local *local, struct berth_local_model *model, size_t threads,
                                       struct berth_session **session, struct berth_error *err);
 
 /* Closes models that no cell is measured with, and their sessions. */

@@ -280,13 +280,13 @@ static enum berth_status open_cell(struct berth_campaign *campaign, size_t cell,
     state->precision = state->precision_text;
     state->threads = c->threads ? c->threads : info->threads;
     state->load_ms = opened->load_ms;
-    state->memory_bytes = berth_max(opened->memory_bytes, info->weight_bytes);
     if (c->length > info->max_length) {
         char why[96];
         snprintf(why, sizeof why, "the model takes at most %zu tokens", info->max_length);
         return berth_cell_skip(state, "failed", why, err);
     }
     status = berth_local_session(&campaign->local, opened, c->threads, &state->session, err);
+    state->memory_bytes = berth_max(opened->memory_bytes, info->weight_bytes);
     *usable = status == BERTH_OK;
     return status;
 }

@@ -355,7 +355,7 @@ bool berth_draw_optimization(const struct berth_drawing *d, struct berth_buffer 
                         d->large_batch, d->large_length);
     for (size_t i = 0; i < panels; i++) {
         set_panel(s, titles[i], "", "latency (ms)");
-        berth_buffer_text(s, "set key top right horizontal Left reverse samplen 2 width 1 font ',9' noautotitle\n");
+        berth_buffer_text(s, "set key top right horizontal Left reverse samplen 2 width -2 font ',9' noautotitle\n");
         write_bars(&all[i], s);
     }
     berth_buffer_text(s, "unset multiplot\n");
