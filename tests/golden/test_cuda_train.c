@@ -18,26 +18,13 @@
 #include "support/cuda_emulated.h"
 #include "support/engine_support.h"
 #include "support/golden.h"
-#include "support/train_support.h"
+#include "support/train_golden.h"
 #include "train/train_engine.h"
 
 static struct support_cuda_state *device;
 static bool on_gpu;
 static struct berth_gpu *gpu;
 
-static const char *const sets[] = {"bert-cls3",       "bert-reg1",    "bert-multilabel4", "distilbert-cls2",
-                                   "distilbert-reg1", "electra-cls2", "electra-reg1"};
-enum { SETS = sizeof sets / sizeof sets[0], STEPS = 20 };
-
-static const struct berth_optimizer_options recipe = {.learning_rate = 1e-3,
-                                                      .weight_decay = 0.01,
-                                                      .beta1 = 0.9,
-                                                      .beta2 = 0.999,
-                                                      .epsilon = 1e-8,
-                                                      .max_grad_norm = 1,
-                                                      .warmup_steps = 4,
-                                                      .total_steps = STEPS,
-                                                      .layer_decay = 1};
 static const struct berth_network_bounds bounds = {.tokens = 512, .texts = 16, .pairs = 1 << 16, .longest = 64};
 
 #define OK(call)                             \
@@ -94,48 +81,6 @@ static void read_numbers(struct berth_train_engine *engine, enum berth_train_num
 
 /* --- the reference sets --------------------------------------------------------------------------- */
 
-struct set {
-    struct train_rig rig;
-    struct train_batch batch;
-    struct berth_checkpoint *grads, *final;
-    json_t *json;
-};
-
-static void open_set(struct set *set, const char *name)
-{
-    char path[256];
-    struct berth_error err = {0};
-    struct berth_encoder *encoder;
-    snprintf(path, sizeof path, "golden/train/%s", name);
-    OK(berth_encoder_open(golden_path(path), &encoder, &err));
-    train_rig_open(&set->rig, encoder, support_best_isa(), 1);
-    snprintf(path, sizeof path, "golden/train/%s/train.json", name);
-    set->json = golden_json(golden_path(path));
-    snprintf(path, sizeof path, "golden/train/%s/grads.safetensors", name);
-    OK(berth_checkpoint_open_file(golden_path(path), &set->grads, &err));
-    snprintf(path, sizeof path, "golden/train/%s/final.safetensors", name);
-    OK(berth_checkpoint_open_file(golden_path(path), &set->final, &err));
-}
-
-static void close_set(struct set *set)
-{
-    berth_checkpoint_close(set->grads);
-    berth_checkpoint_close(set->final);
-    json_decref(set->json);
-    train_rig_close(&set->rig);
-}
-
-static void take_rows(struct set *set, const json_t *rows)
-{
-    train_batch_from_json(&set->batch, json_object_get(set->json, "examples"), rows, &set->rig);
-}
-
-/* A softmax does not feel a key's bias: its gradient is rounding alone. */
-static bool is_key_bias(const char *name)
-{
-    return strstr(name, ".key.bias") || strstr(name, ".k_lin.bias");
-}
-
 /* How far numbers are from the golden ones. */
 struct off {
     double most, largest;  /* distance; of the golden numbers */
@@ -165,19 +110,19 @@ static struct off distance(const struct berth_checkpoint *golden, const struct b
  * or closes by that, a whole neuron's is off. */
 static double share_of_bound(const struct berth_weight *weight, const struct off *d, bool bf16, bool relu)
 {
-    double rest = relu ? 0.8 : is_key_bias(weight->name) ? 0 : 0.06;
+    double rest = relu ? 0.8 : train_set_is_key_bias(weight->name) ? 0 : 0.06;
     if (bf16)
         return sqrt(d->errors / (double)weight->elements) / (1e-4 + rest * sqrt(d->squares / (double)weight->elements));
-    return d->most / (is_key_bias(weight->name) ? 1e-6 : 1e-5 + 1e-5 * d->largest);
+    return d->most / (train_set_is_key_bias(weight->name) ? 1e-6 : 1e-5 + 1e-5 * d->largest);
 }
 
 static double check_gradients(const char *name, bool bf16)
 {
-    struct set set;
-    open_set(&set, name);
+    struct train_set set;
+    train_set_open(&set, name, support_best_isa(), 1);
     const struct berth_weights *weights = set.rig.weights;
-    struct berth_train_engine *engine = open_engine(&set.rig, bf16, false, &recipe);
-    take_rows(&set, json_object_get(json_object_get(set.json, "gradient_batch"), "rows"));
+    struct berth_train_engine *engine = open_engine(&set.rig, bf16, false, &train_set_recipe);
+    train_set_take(&set, json_object_get(json_object_get(set.json, "gradient_batch"), "rows"));
     double loss = learn(engine, &set.rig, &set.batch, NULL, true), worst = 0;
     bool relu = set.rig.encoder->config.activation == BERTH_ACT_RELU || set.rig.encoder->pooler_act == BERTH_ACT_RELU;
     const json_t *first = json_array_get(json_object_get(set.json, "trajectory"), 0);
@@ -193,24 +138,24 @@ static double check_gradients(const char *name, bool bf16)
     }
     assert_true(worst <= 1);
     close_engine(engine);
-    close_set(&set);
+    train_set_close(&set);
     return worst;
 }
 
 static void gradients_of_every_set_equal_pytorchs(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < SETS; i++)
+    for (size_t i = 0; i < TRAIN_SETS; i++)
         for (int bf16 = 0; bf16 < 2; bf16++)
-            print_message("%-16s %s gradients at %.3f of the bound\n", sets[i], bf16 ? "bf16" : "fp32",
-                          check_gradients(sets[i], bf16));
+            print_message("%-16s %s gradients at %.3f of the bound\n", train_set_names[i], bf16 ? "bf16" : "fp32",
+                          check_gradients(train_set_names[i], bf16));
 }
 
 static void check_steps(const char *name, bool bf16)
 {
-    struct set set;
-    open_set(&set, name);
-    struct berth_train_engine *engine = open_engine(&set.rig, bf16, false, &recipe);
+    struct train_set set;
+    train_set_open(&set, name, support_best_isa(), 1);
+    struct berth_train_engine *engine = open_engine(&set.rig, bf16, false, &train_set_recipe);
     const struct berth_weights *weights = set.rig.weights;
     const json_t *step;
     struct berth_error err;
@@ -218,7 +163,7 @@ static void check_steps(const char *name, bool bf16)
     json_array_foreach(json_object_get(set.json, "trajectory"), index, step)
     {
         struct berth_step_report report;
-        take_rows(&set, json_object_get(step, "rows"));
+        train_set_take(&set, json_object_get(step, "rows"));
         double loss = learn(engine, &set.rig, &set.batch, NULL, true);
         OK(engine->calls->update(engine, &report, &err));
         double norm = json_number_value(json_object_get(step, "grad_norm_before_clip"));
@@ -226,28 +171,28 @@ static void check_steps(const char *name, bool bf16)
         assert_true(fabs(report.norm - norm) <= (bf16 ? 0.1 : 1e-4) * norm);
         assert_true(fabs(report.rate - json_number_value(json_object_get(step, "lr"))) <= 1e-12);
     }
-    assert_int_equal(index, STEPS);
-    assert_int_equal(engine->step, STEPS);
+    assert_int_equal(index, TRAIN_SET_STEPS);
+    assert_int_equal(engine->step, TRAIN_SET_STEPS);
     read_numbers(engine, BERTH_TRAIN_VALUES);
     double worst = 0;
     for (size_t i = 0; i < weights->count; i++) {
         const struct berth_weight *weight = &weights->list[i];
         double off = distance(set.final, weight, weights->value).most;
-        if (off > (bf16 || is_key_bias(weight->name) ? 0.015 : 5e-5)) /* twenty steps of at most 1e-3 */
+        if (off > (bf16 || train_set_is_key_bias(weight->name) ? 0.015 : 5e-5)) /* twenty steps of at most 1e-3 */
             fail_msg("%s: %s is off by %g", name, weight->name, off);
-        worst = is_key_bias(weight->name) ? worst : fmax(worst, off);
+        worst = train_set_is_key_bias(weight->name) ? worst : fmax(worst, off);
     }
     print_message("%-16s %s final parameters within %.2g\n", name, bf16 ? "bf16" : "fp32", worst);
     close_engine(engine);
-    close_set(&set);
+    train_set_close(&set);
 }
 
 static void twenty_steps_end_where_pytorch_does(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < SETS; i++)
-        check_steps(sets[i], false);
-    check_steps(sets[0], true);
+    for (size_t i = 0; i < TRAIN_SETS; i++)
+        check_steps(train_set_names[i], false);
+    check_steps(train_set_names[0], true);
 }
 
 /* --- against the CPU ------------------------------------------------------------------------------ */
@@ -334,7 +279,7 @@ static void gradients_with_dropout_equal_the_cpus(void **state)
         struct berth_train_rates rates = train_rig_rates(&rig);
         double want = train_rig_loss(&rig, &batch, &rates, true);
         float *grad = copy_of(rig.weights->grad, total);
-        struct berth_train_engine *engine = open_engine(&rig, false, examples[i].states, &recipe);
+        struct berth_train_engine *engine = open_engine(&rig, false, examples[i].states, &train_set_recipe);
         double loss = learn(engine, &rig, &batch, &rates, true);
         read_numbers(engine, BERTH_TRAIN_GRADIENTS);
         double off = apart(rig.weights, grad, rig.weights->grad);
@@ -342,7 +287,7 @@ static void gradients_with_dropout_equal_the_cpus(void **state)
         assert_true(fabs(loss - want) <= 1e-5 * fmax(1, fabs(want)));
         assert_true(off <= 1);
         close_engine(engine);
-        engine = open_engine(&rig, false, examples[i].states, &recipe);
+        engine = open_engine(&rig, false, examples[i].states, &train_set_recipe);
         rates.step++;
         learn(engine, &rig, &batch, &rates, true);
         read_numbers(engine, BERTH_TRAIN_GRADIENTS);
@@ -362,7 +307,7 @@ static void gradients_are_slopes_of_the_loss(void **state)
     struct berth_error err;
     open_example(&rig, &batch, &examples[1]);
     struct berth_train_rates rates = train_rig_rates(&rig);
-    struct berth_train_engine *engine = open_engine(&rig, false, true, &recipe);
+    struct berth_train_engine *engine = open_engine(&rig, false, true, &train_set_recipe);
     learn(engine, &rig, &batch, &rates, true);
     read_numbers(engine, BERTH_TRAIN_GRADIENTS);
     float *grad = copy_of(rig.weights->grad, rig.weights->total), *value = copy_of(rig.weights->value, rig.weights->total);
@@ -421,17 +366,17 @@ static void resumed_and_repeated_runs_end_with_the_same_bits(void **state)
         open_example(&rig, &batch, &examples[bf16 ? 5 : 0]);
         size_t total = rig.weights->total;
         float *begin = copy_of(rig.weights->value, total);
-        struct berth_train_engine *engine = open_engine(&rig, bf16, false, &recipe);
+        struct berth_train_engine *engine = open_engine(&rig, bf16, false, &train_set_recipe);
         walk(engine, &rig, &batch, 0, 4);
         float *value = copy_of(rig.weights->value, total), *first = copy_of(engine->first_moment, total);
         close_engine(engine);
         memcpy(rig.weights->value, begin, total * sizeof *begin);
-        engine = open_engine(&rig, bf16, false, &recipe);
+        engine = open_engine(&rig, bf16, false, &train_set_recipe);
         device->backwards = true;
         walk(engine, &rig, &batch, 0, 2);
         device->backwards = false;
         struct berth_train_engine *next = NULL;
-        OK(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, bf16, false, &recipe, &next, &err));
+        OK(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, bf16, false, &train_set_recipe, &next, &err));
         memcpy(next->first_moment, engine->first_moment, total * sizeof *first);
         memcpy(next->second_moment, engine->second_moment, total * sizeof *first);
         OK(next->calls->resume(next, 2, &err));
@@ -452,7 +397,7 @@ static void resumed_and_repeated_runs_end_with_the_same_bits(void **state)
 static void frozen_and_slower_layers_move_as_on_the_cpu(void **state)
 {
     (void)state;
-    struct berth_optimizer_options options = recipe;
+    struct berth_optimizer_options options = train_set_recipe;
     struct berth_optimizer *optimizer;
     struct berth_step_report report, wanted;
     struct train_rig rig;
@@ -480,7 +425,7 @@ static void frozen_and_slower_layers_move_as_on_the_cpu(void **state)
         for (size_t j = weight->first; j < weight->first + weight->elements; j++) {
             if (weight->depth <= 1)
                 assert_true(rig.weights->value[j] == begin[j]);
-            else if (!is_key_bias(weight->name))
+            else if (!train_set_is_key_bias(weight->name))
                 assert_true(fabs((double)rig.weights->value[j] - want[j]) <= 5e-5);
             moved = fmax(moved, fabs((double)rig.weights->value[j] - begin[j]));
         }
@@ -505,7 +450,7 @@ static void a_norm_that_is_not_finite_changes_nothing(void **state)
     struct berth_error err;
     open_example(&rig, &batch, &examples[0]);
     float *begin = copy_of(rig.weights->value, rig.weights->total);
-    struct berth_train_engine *engine = open_engine(&rig, false, false, &recipe);
+    struct berth_train_engine *engine = open_engine(&rig, false, false, &train_set_recipe);
     learn(engine, &rig, &batch, NULL, false);
     for (size_t i = 0; i < TEXTS * rig.weights->labels; i++)
         rig.dlogits[i] = 1e30f;
@@ -534,7 +479,7 @@ static void training_without_memory_is_refused_and_keeps_nothing(void **state)
     open_example(&rig, &batch, &examples[0]);
     while (status != BERTH_OK) {
         device->refuse = ++refused;
-        status = berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &recipe, &engine, &err);
+        status = berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &train_set_recipe, &engine, &err);
         if (status == BERTH_OK)
             break;
         assert_int_equal(status, BERTH_NO_MEMORY);
@@ -548,15 +493,15 @@ static void training_without_memory_is_refused_and_keeps_nothing(void **state)
     assert_int_equal(refused - 1, 16); /* ten of the device, six pinned */
     for (size_t budget = 0; budget < whole; budget += whole / 5) {
         device->budget = budget;
-        assert_int_equal(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &recipe, &engine, &err),
+        assert_int_equal(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &train_set_recipe, &engine, &err),
                          BERTH_NO_MEMORY);
         assert_int_equal(device->used, 0);
     }
     device->budget = whole;
-    close_engine(open_engine(&rig, true, false, &recipe));
+    close_engine(open_engine(&rig, true, false, &train_set_recipe));
     device->budget = SIZE_MAX;
     device->capability = 75;
-    assert_int_equal(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &recipe, &engine, &err),
+    assert_int_equal(berth_train_engine_cuda(gpu, rig.encoder, rig.weights, &bounds, true, false, &train_set_recipe, &engine, &err),
                      BERTH_NOT_FOUND);
     assert_non_null(strstr(err.message, "7.5"));
     device->capability = 90;

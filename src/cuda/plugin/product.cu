@@ -8,16 +8,6 @@ namespace berth {
 
 const uint64_t Products::bucket_rows[BUCKETS] = {16, 64, 256, 1024, 4096, UINT64_MAX};
 
-static int check(const Message &message, cublasStatus_t status, const char *what)
-{
-    if (status == CUBLAS_STATUS_SUCCESS)
-        return BERTH_CUDA_OK;
-    if (status == CUBLAS_STATUS_ALLOC_FAILED)
-        return message.say(BERTH_CUDA_NO_MEMORY, "%s: cuBLASLt could not allocate", what);
-    return message.say(BERTH_CUDA_FAULT, "%s: cuBLASLt status %d", what, static_cast<int>(status));
-}
-#define LT_TRY(call, what) BERTH_PASS(check(message, (call), (what)))
-
 static cudaDataType_t in_type(Kind kind)
 {
     switch (kind) {
@@ -36,7 +26,7 @@ static cudaDataType_t out_type(Kind kind)
 
 int Products::open(const Message &message)
 {
-    return check(message, cublasLtCreate(&handle_), "cuBLASLt");
+    return lt_check(message, cublasLtCreate(&handle_), "cuBLASLt");
 }
 
 Products::~Products()
@@ -46,9 +36,7 @@ Products::~Products()
 }
 
 /* cuBLASLt counts columns first: row-major out[rows, n] is its [n, rows], made of w as [k, n] transposed and in as [k, rows]. */
-struct Call {
-    cublasLtMatmulDescOpaque_t description;
-    cublasLtMatrixLayoutOpaque_t a, b, c;
+struct Call : LtCall {
     int make(Kind kind, uint64_t n, uint64_t k, uint64_t rows, const void *bias, const Message &message)
     {
         const cublasComputeType_t compute = kind == Kind::INT8 ? CUBLAS_COMPUTE_32I : CUBLAS_COMPUTE_32F; /* no TF32 */
@@ -79,12 +67,11 @@ int Products::launch(const Shape &shape, const cublasLtMatmulAlgo_t &algorithm, 
     const int32_t whole = 1, none = 0;
     const bool integers = shape.kind == Kind::INT8;
     BERTH_PASS(call.make(shape.kind, weight.n, weight.k, rows, shape.bias ? weight.bias : nullptr, message));
-    return check(message,
-                 cublasLtMatmul(handle_, &call.description,
-                                integers ? static_cast<const void *>(&whole) : &one, weight.numbers, &call.a, in, &call.b,
-                                integers ? static_cast<const void *>(&none) : &beta, residual ? residual : out, &call.c, out,
-                                &call.c, &algorithm, workspace, WORKSPACE, stream),
-                 "product");
+    return lt_check(message,
+                    cublasLtMatmul(handle_, &call.description, integers ? static_cast<const void *>(&whole) : &one,
+                                   weight.numbers, &call.a, in, &call.b, integers ? static_cast<const void *>(&none) : &beta,
+                                   residual ? residual : out, &call.c, out, &call.c, &algorithm, workspace, WORKSPACE, stream),
+                    "product");
 }
 
 int Products::candidates(const Shape &shape, uint64_t rows, cublasLtMatmulHeuristicResult_t *found, int *count,
@@ -92,32 +79,9 @@ int Products::candidates(const Shape &shape, uint64_t rows, cublasLtMatmulHeuris
 {
     Call call;
     const char anything = 0;
-    cublasLtMatmulPreferenceOpaque_t preference;
-    const size_t workspace = WORKSPACE;
-    const uint32_t uncut = CUBLASLT_REDUCTION_SCHEME_NONE, alignment = shape.alignment;
     BERTH_PASS(call.make(shape.kind, shape.n, shape.k, rows, shape.bias ? &anything : nullptr, message));
-    LT_TRY(cublasLtMatmulPreferenceInit(&preference), "preference");
-    const struct {
-        cublasLtMatmulPreferenceAttributes_t name;
-        const void *value;
-        size_t size;
-    } wishes[] = {
-        {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace},
-        {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &uncut, sizeof uncut},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &alignment, sizeof alignment},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignment, sizeof alignment},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &alignment, sizeof alignment},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &alignment, sizeof alignment},
-    };
-    for (const auto &wish : wishes)
-        LT_TRY(cublasLtMatmulPreferenceSetAttribute(&preference, wish.name, wish.value, wish.size), "preference");
-    int all = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, &call.description, &call.a, &call.b, &call.c,
-                                                                 &call.c, &preference, TRIES, found, &all);
-    if (status == CUBLAS_STATUS_NOT_SUPPORTED)
-        all = 0;
-    else
-        LT_TRY(status, "choice of an algorithm");
+    int all;
+    BERTH_PASS(lt_propose(handle_, call, WORKSPACE, CUBLASLT_REDUCTION_SCHEME_NONE, shape.alignment, found, TRIES, &all, message));
     *count = 0;
     for (int i = 0; i < all; i++) {
         int32_t parts = 1;

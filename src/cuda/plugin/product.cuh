@@ -6,9 +6,7 @@
  * weights (Products::settle). Sums that are cut along k are never taken. */
 #pragma once
 
-#include <cublasLt.h>
-
-#include "device.cuh"
+#include "lt.cuh"
 
 namespace berth {
 

@@ -3,19 +3,9 @@
 
 namespace berth {
 
-static int check(const Message &message, cublasStatus_t status, const char *what)
-{
-    if (status == CUBLAS_STATUS_SUCCESS)
-        return BERTH_CUDA_OK;
-    if (status == CUBLAS_STATUS_ALLOC_FAILED)
-        return message.say(BERTH_CUDA_NO_MEMORY, "%s: cuBLASLt could not allocate", what);
-    return message.say(BERTH_CUDA_FAULT, "%s: cuBLASLt status %d", what, static_cast<int>(status));
-}
-#define LT_TRY(call, what) BERTH_PASS(check(message, (call), (what)))
-
 int TrainProducts::open(const Message &message)
 {
-    return check(message, cublasLtCreate(&handle_), "cuBLASLt");
+    return lt_check(message, cublasLtCreate(&handle_), "cuBLASLt");
 }
 
 TrainProducts::~TrainProducts()
@@ -25,9 +15,7 @@ TrainProducts::~TrainProducts()
 }
 
 /* cuBLASLt counts columns first: a row-major [r, c] is its [c, r]. So out^T is made of right^T and left^T. */
-struct TrainCall {
-    cublasLtMatmulDescOpaque_t description;
-    cublasLtMatrixLayoutOpaque_t a, b, c;
+struct TrainCall : LtCall {
     int make(Turn turn, Kind kind, uint64_t m, uint64_t n, uint64_t k, const void *bias, const Message &message)
     {
         const cudaDataType_t number = kind == Kind::F32 ? CUDA_R_32F : CUDA_R_16BF;
@@ -66,38 +54,15 @@ int TrainProducts::choose(const Key &key, cublasLtMatmulAlgo_t *algorithm, const
     }
     TrainCall call;
     const char anything = 0;
-    cublasLtMatmulPreferenceOpaque_t preference;
-    const size_t workspace = Products::WORKSPACE;
     /* A gradient's few columns and rows are made of many tokens: its sums may be cut along them, and are then added in
      * order, in fp32, from the workspace. */
     const uint32_t cuts = turn == static_cast<int>(Turn::BACK_WEIGHT)
                               ? CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
                               : CUBLASLT_REDUCTION_SCHEME_NONE;
-    const uint32_t align = alignment;
     BERTH_PASS(call.make(static_cast<Turn>(turn), static_cast<Kind>(kind), m, n, k, extra ? &anything : nullptr, message));
-    LT_TRY(cublasLtMatmulPreferenceInit(&preference), "preference");
-    const struct {
-        cublasLtMatmulPreferenceAttributes_t name;
-        const void *value;
-        size_t size;
-    } wishes[] = {
-        {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace},
-        {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &cuts, sizeof cuts},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &align, sizeof align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &align, sizeof align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &align, sizeof align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &align, sizeof align},
-    };
-    for (const auto &wish : wishes)
-        LT_TRY(cublasLtMatmulPreferenceSetAttribute(&preference, wish.name, wish.value, wish.size), "preference");
     cublasLtMatmulHeuristicResult_t found[Products::TRIES];
-    int all = 0, i = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, &call.description, &call.a, &call.b, &call.c, &call.c,
-                                                                 &preference, Products::TRIES, found, &all);
-    if (status != CUBLAS_STATUS_NOT_SUPPORTED)
-        LT_TRY(status, "choice of an algorithm");
-    else
-        all = 0;
+    int all, i = 0;
+    BERTH_PASS(lt_propose(handle_, call, Products::WORKSPACE, cuts, alignment, found, Products::TRIES, &all, message));
     while (i < all && found[i].state != CUBLAS_STATUS_SUCCESS)
         i++;
     if (i == all)
@@ -144,7 +109,7 @@ int TrainProducts::run(Turn turn, Kind kind, uint64_t m, uint64_t n, uint64_t k,
         BERTH_PASS(choose(exact, &algorithm, message));
         status = multiply();
     }
-    return check(message, status, "product");
+    return lt_check(message, status, "product");
 }
 
 } // namespace berth
